@@ -1,0 +1,260 @@
+package entsession
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"entgo.io/ent/dialect"
+	entsql "entgo.io/ent/dialect/sql"
+
+	"github.com/entsession/entsession/internal/fault"
+	"github.com/entsession/entsession/internal/stmt"
+)
+
+// Retries are bounded in number, and jittered so that those who collided once don't do so again ("full jitter", Brooker,
+// AWS Architecture Blog 2015). The sum of the pauses stays below one second.
+const (
+	maxAttempts = 6
+	firstPause  = 4 * time.Millisecond
+	maxPause    = 400 * time.Millisecond
+)
+
+// begin opens every public call: it refuses what can't be served, and draws for the purge.
+func (s *Store) begin(ctx context.Context) error {
+	switch {
+	case ctx == nil:
+		return errNilContext
+	case s.closed.Load():
+		return ErrClosed
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.drawPurge()
+	return nil
+}
+
+// attempt is what a statement's function learns of the attempts before it.
+type attempt struct {
+	// unsure is set once an attempt died with its connection: what it wrote may have been committed.
+	unsure bool
+	// lost is the error of that attempt.
+	lost error
+}
+
+// unknown is the error of a write that can't be told from another's any more. It does not wrap what broke the connection, as that
+// would look like a reason to try again.
+func (a attempt) unknown(why string) error {
+	return fmt.Errorf("outcome unknown: the connection broke before the answer came (%v), and %s", a.lost, why)
+}
+
+// try runs f until it succeeds, fails for good, or the budget of retries is spent. f must be safe to repeat: guarded by the
+// version it writes, or idempotent.
+func (s *Store) try(ctx context.Context, f func(ctx context.Context, set *stmt.Set, a attempt) error) error {
+	var a attempt
+	for n, stale := 1, false; ; n++ {
+		err := s.once(ctx, f, a)
+		if err == nil {
+			return nil
+		}
+		var u *undone
+		if errors.As(err, &u) {
+			err = u.error
+		}
+		switch fault.Of(err) {
+		case fault.Lost:
+			if u == nil {
+				a = attempt{unsure: true, lost: err}
+			}
+		case fault.NotSent, fault.ReadOnly, fault.Contention, fault.StalePlan:
+		case fault.NoColumn:
+			// The table changed under us: look at it again, once.
+			if stale {
+				return err
+			}
+			stale = true
+			s.set.Store(nil)
+		default:
+			return err
+		}
+		if n == maxAttempts || !s.pause(ctx, n) {
+			return err
+		}
+	}
+}
+
+// once runs f under the statement timeout.
+func (s *Store) once(ctx context.Context, f func(context.Context, *stmt.Set, attempt) error, a attempt) error {
+	if t := s.cfg.StatementTimeout; t > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, t)
+		defer cancel()
+	}
+	set, err := s.describe(ctx)
+	if err != nil {
+		return err
+	}
+	return f(ctx, set, a)
+}
+
+// pause waits before the next attempt. It reports false when the context or the store ended first.
+func (s *Store) pause(ctx context.Context, n int) bool {
+	limit := min(firstPause<<n, maxPause)
+	timer := time.NewTimer(time.Duration(rand.Int64N(int64(limit))) + time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+	case <-s.life.Done():
+	}
+	return false
+}
+
+// describe learns the table's columns at the first use, and again after a statement found that they changed.
+func (s *Store) describe(ctx context.Context) (*stmt.Set, error) {
+	if set := s.set.Load(); set != nil {
+		return set, nil
+	}
+	var rows entsql.Rows
+	if err := s.drv.Query(ctx, s.table.DescribeQuery(), []any{}, &rows); err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return nil, err
+	}
+	table, names := *s.table, make([]string, 0, len(types))
+	for _, t := range types {
+		names = append(names, t.Name())
+		if t.Name() == stmt.Timeout && strings.HasPrefix(t.DatabaseTypeName(), "UNSIGNED") {
+			table.UnsignedTimeout = true
+		}
+		if binary := t.DatabaseTypeName(); !strings.Contains(binary, "BLOB") && !strings.Contains(binary, "BINARY") && binary != "BYTEA" {
+			table.Text = append(table.Text, t.Name())
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	if err := table.Describe(names); err != nil {
+		return nil, err
+	}
+	if err := s.needs(&table); err != nil {
+		return nil, err
+	}
+	set := stmt.New(&table, s.cfg.policy())
+	s.set.Store(set)
+	return set, nil
+}
+
+// needs checks that the table has the columns that the configuration asks for.
+func (s *Store) needs(t *stmt.Table) error {
+	missing := func(column, field string) error {
+		return fmt.Errorf("table %s has no column %q, which %s needs: add it with %q, or leave %s out", t, column, field, t.AddColumn(column), field)
+	}
+	switch {
+	case s.cfg.Application != "" && !t.HasApplication:
+		return missing(stmt.Application, "Application")
+	case s.cfg.MaxLifetime > 0 && !t.HasCreated:
+		return missing(stmt.Created, "MaxLifetime")
+	}
+	return nil
+}
+
+// queryRow runs a statement that returns at most one row. No row is ErrNotFound.
+func queryRow(ctx context.Context, q dialect.ExecQuerier, text string, args []any, dest ...any) error {
+	var rows entsql.Rows
+	if err := q.Query(ctx, text, args, &rows); err != nil {
+		return err
+	}
+	defer rows.Close()
+	if !rows.Next() {
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		return ErrNotFound
+	}
+	if err := rows.Scan(dest...); err != nil {
+		return err
+	}
+	// A write's commit is known only once the last answer was read.
+	if rows.Next() {
+		return errors.New("one row was expected, more came")
+	}
+	return rows.Err()
+}
+
+// exec runs a statement and returns how many rows it changed.
+func exec(ctx context.Context, q dialect.ExecQuerier, text string, args []any) (int64, error) {
+	var res sql.Result
+	if err := q.Exec(ctx, text, args, &res); err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// answer runs an Insert or a Save and returns the timeout that it gave the row; false if it wrote none.
+func answer(ctx context.Context, q dialect.ExecQuerier, set *stmt.Set, text string, args []any) (int64, bool, error) {
+	if set.Table.Dialect == dialect.MySQL {
+		// The insert id tells more than the count of rows, which depends on the driver's clientFoundRows.
+		var res sql.Result
+		if err := q.Exec(ctx, text, args, &res); err != nil {
+			return 0, false, err
+		}
+		timeout, err := res.LastInsertId()
+		return timeout, err == nil && timeout > 0, err
+	}
+	var timeout int64
+	err := queryRow(ctx, q, text, args, &timeout)
+	if errors.Is(err, ErrNotFound) {
+		return 0, false, nil
+	}
+	return timeout, err == nil, err
+}
+
+// write is where every change goes through: at once or, on SQLite, when the writer before has finished.
+func (s *Store) write(ctx context.Context, f func() error) error {
+	if s.writer == nil {
+		return f()
+	}
+	select {
+	case s.writer <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.writer }()
+	return f()
+}
+
+// undone is an error from within a transaction: whatever it was, nothing was committed.
+type undone struct{ error }
+
+func (u *undone) Unwrap() error { return u.error }
+
+// inTx runs f in a transaction. It is rolled back when f fails or panics.
+func (s *Store) inTx(ctx context.Context, f func(dialect.Tx) error) error {
+	return s.write(ctx, func() (err error) {
+		tx, err := s.drv.Tx(ctx)
+		if err != nil {
+			return err
+		}
+		done := false
+		defer func() {
+			if !done {
+				_ = tx.Rollback() // the error that led here says more
+			}
+		}()
+		if err := f(tx); err != nil {
+			return &undone{err}
+		}
+		done = true
+		return tx.Commit()
+	})
+}

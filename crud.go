@@ -1,0 +1,236 @@
+package entsession
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"entgo.io/ent/dialect"
+
+	"github.com/entsession/entsession/internal/fault"
+	"github.com/entsession/entsession/internal/payload"
+	"github.com/entsession/entsession/internal/stmt"
+)
+
+// Create makes a session under a new random id, with the payload and the extra columns given, and commits it. It is live for
+// Config.ExpirationTimeout. A payload over Config.MaxDataBytes is ErrTooLarge; a column that the table lacks, or that is
+// the store's own, is a *ColumnError.
+func (s *Store) Create(ctx context.Context, data []byte, cols ...Column) (*Session, error) {
+	id := newID()
+	r := &ref{id: id, key: s.key(id)}
+	if err := s.begin(ctx); err != nil {
+		return nil, s.fail("create", err, r)
+	}
+	sess := &Session{Data: slices.Clone(data), ref: r}
+	sess.Set(cols...)
+	err := s.encoded(sess.Data, func(text string) error { return s.create(ctx, sess, text) })
+	if err != nil {
+		return nil, s.fail("create", err, r)
+	}
+	return sess, nil
+}
+
+func (s *Store) create(ctx context.Context, sess *Session, text string) error {
+	version := newVersion()
+	return s.try(ctx, func(ctx context.Context, set *stmt.Set, a attempt) error {
+		names, values, err := s.columns(ctx, &set, sess.staged)
+		if err != nil {
+			return err
+		}
+		args := append(make([]any, 0, 4+len(values)), sess.ref.key, text)
+		if set.Table.HasVersion {
+			args = append(args, version)
+		}
+		if set.Table.HasApplication {
+			args = append(args, s.cfg.Application)
+		}
+		args = append(args, values...)
+		var timeout int64
+		err = s.write(ctx, func() (err error) {
+			timeout, _, err = answer(ctx, s.drv, set, set.Insert(names), args)
+			return err
+		})
+		if err != nil {
+			if !a.unsure || fault.Of(err) != fault.Duplicate {
+				return err
+			}
+			// The id is random: if its row is there, an attempt that lost its answer made it.
+			found, perr := s.probe(ctx, s.drv, set, sess.ref.key)
+			if perr != nil {
+				return err
+			}
+			timeout = found.timeout
+		}
+		if set.Table.HasCreated {
+			sess.created = timeout - set.Lifetime()
+		}
+		sess.written(set, text, version, timeout)
+		return nil
+	})
+}
+
+// Load returns a live session, or ErrNotFound. It does not renew it: Save, Update and Touch do.
+func (s *Store) Load(ctx context.Context, id string) (*Session, error) {
+	r, ok := s.lookup(id)
+	if err := s.begin(ctx); err != nil {
+		return nil, s.fail("load", err, r)
+	}
+	if !ok {
+		return nil, ErrNotFound
+	}
+	sess, err := s.load(ctx, r)
+	if err != nil {
+		return nil, s.fail("load", err, r)
+	}
+	return sess, nil
+}
+
+func (s *Store) load(ctx context.Context, r *ref) (*Session, error) {
+	var sess *Session
+	err := s.try(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) (err error) {
+		sess, err = s.read(ctx, s.drv, set, set.Load, r)
+		return err
+	})
+	return sess, err
+}
+
+// read runs Load or Lock.
+func (s *Store) read(ctx context.Context, q dialect.ExecQuerier, set *stmt.Set, text string, r *ref) (*Session, error) {
+	sess := &Session{ref: r}
+	dest, finish := sess.scan(set)
+	args := set.Key(make([]any, 0, 3), r.key, s.cfg.Application)
+	if err := queryRow(ctx, q, text, args, dest...); err != nil {
+		return nil, err
+	}
+	finish()
+	return sess, nil
+}
+
+// Touch renews a live session without changing it: it is live for another Config.ExpirationTimeout, within
+// Config.MaxLifetime. A renewal that would move the expiry by less than Config.TouchInterval costs no write. A session that is not live is
+// ErrNotFound.
+func (s *Store) Touch(ctx context.Context, id string) error {
+	r, ok := s.lookup(id)
+	if err := s.begin(ctx); err != nil {
+		return s.fail("touch", err, r)
+	}
+	if !ok {
+		return ErrNotFound
+	}
+	err := s.try(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) error {
+		args := set.Key(make([]any, 0, 3), r.key, s.cfg.Application)
+		var due int64
+		if err := queryRow(ctx, s.drv, set.Due, args, &due); err != nil || due == 0 {
+			return err
+		}
+		var n int64
+		err := s.write(ctx, func() (err error) {
+			n, err = exec(ctx, s.drv, set.Touch, args)
+			return err
+		})
+		if err != nil || n > 0 {
+			return err
+		}
+		// Gone since, or renewed by someone else within this second (a MySQL driver may count changed rows only).
+		return queryRow(ctx, s.drv, set.Due, args, &due)
+	})
+	return s.fail("touch", err, r)
+}
+
+// Delete ends a session for good: once it has returned nil, no request under way makes the id loadable again. An id that is
+// unknown, expired or malformed is no error. The row stays behind without its payload until the purge.
+func (s *Store) Delete(ctx context.Context, id string) error {
+	r, ok := s.lookup(id)
+	if err := s.begin(ctx); err != nil {
+		return s.fail("delete", err, r)
+	}
+	if !ok {
+		return nil
+	}
+	err := s.try(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) error {
+		_, err := s.bury(ctx, s.drv, set, r.key)
+		return err
+	})
+	return s.fail("delete", err, r)
+}
+
+// bury makes a tombstone of a live session and tells whether there was one.
+func (s *Store) bury(ctx context.Context, q dialect.ExecQuerier, set *stmt.Set, key string) (bool, error) {
+	args := make([]any, 0, 4)
+	if set.Table.HasVersion {
+		args = append(args, newVersion())
+	}
+	args = set.Key(args, key, s.cfg.Application)
+	run := func() (n int64, err error) { return exec(ctx, q, set.Delete, args) }
+	if q != dialect.ExecQuerier(s.drv) {
+		n, err := run() // in a transaction, which has its turn already
+		return n > 0, err
+	}
+	var n int64
+	err := s.write(ctx, func() (err error) { n, err = run(); return err })
+	return n > 0, err
+}
+
+// encoded runs f with the payload as text and, should the column's character set lack one of its characters, with its base64.
+func (s *Store) encoded(data []byte, f func(text string) error) error {
+	if err := s.fits(data); err != nil {
+		return err
+	}
+	text := payload.Encode(data)
+	err := f(text)
+	if err != nil && fault.Of(err) == fault.Charset && !strings.HasPrefix(text, "b64:") {
+		return f(payload.Opaque(data))
+	}
+	return err
+}
+
+func (s *Store) fits(data []byte) error {
+	if len(data) > s.cfg.MaxDataBytes {
+		return fmt.Errorf("%w: %d bytes, and MaxDataBytes is %d", ErrTooLarge, len(data), s.cfg.MaxDataBytes)
+	}
+	return nil
+}
+
+// columns checks the extra columns of a write against the table. One that the table seems to lack may have been added since it was
+// described: it is looked at again, once.
+func (s *Store) columns(ctx context.Context, set **stmt.Set, cols []Column) (names []string, values []any, err error) {
+	if len(cols) == 0 {
+		return nil, nil, nil
+	}
+	for _, c := range cols {
+		if stmt.Own(c.name) {
+			return nil, nil, &ColumnError{c.name, "is the store's own: only extra columns can be set"}
+		}
+		if !slices.Contains((*set).Table.Extra, c.name) {
+			s.set.CompareAndSwap(*set, nil)
+			if *set, err = s.describe(ctx); err != nil {
+				return nil, nil, err
+			}
+			if !slices.Contains((*set).Table.Extra, c.name) {
+				return nil, nil, &ColumnError{c.name, fmt.Sprintf("table %s has no such column; its extra columns: %s",
+					(*set).Table, strings.Join((*set).Table.Extra, ", "))}
+			}
+		}
+		names = append(names, c.name)
+		values = append(values, c.value)
+	}
+	return names, values, nil
+}
+
+// found is what Probe reads.
+type found struct {
+	timeout int64
+	version int64
+}
+
+func (s *Store) probe(ctx context.Context, q dialect.ExecQuerier, set *stmt.Set, key string) (found, error) {
+	var f found
+	dest := []any{&f.timeout, &f.version}
+	if !set.Table.HasVersion {
+		var data any
+		dest[1] = &data
+	}
+	err := queryRow(ctx, q, set.Probe, set.Key(nil, key, s.cfg.Application), dest...)
+	return f, err
+}

@@ -1,0 +1,208 @@
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/entsession/entsession"
+)
+
+// fill inserts n rows that expire in the given number of seconds.
+func (e *env) fill(prefix string, n int, seconds int) {
+	e.Helper()
+	const chunk = 1000
+	for from := 0; from < n; from += chunk {
+		var b strings.Builder
+		b.WriteString("INSERT INTO sessions (id, data, timeout) VALUES ")
+		for i := from; i < min(from+chunk, n); i++ {
+			if i > from {
+				b.WriteString(", ")
+			}
+			fmt.Fprintf(&b, "('%s%07d', 'x', {now} + %d)", prefix, i, seconds)
+		}
+		e.exec(b.String())
+	}
+}
+
+func testPurgeDeletesTheExpired(t *testing.T, e *env) {
+	var log syncBuffer
+	store := e.store(func(c *entsession.Config) {
+		c.PurgeBatch = 300
+		c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	})
+	e.fill("dead", 1000, -10)
+	e.fill("live", 1000, 1000)
+	n, err := store.Purge(ctx)
+	require.NoError(t, err)
+	require.Equal(t, 1000, n)
+	require.EqualValues(t, 1000, e.int("SELECT count(*) FROM sessions"))
+	require.Zero(t, e.int("SELECT count(*) FROM sessions WHERE timeout < {now}"))
+	require.Equal(t, 4, strings.Count(log.String(), "purged a batch"), log.String())
+	require.NotContains(t, log.String(), "dead0")
+	n, err = store.Purge(ctx)
+	require.NoError(t, err)
+	require.Zero(t, n)
+}
+
+func testPurgeGrace(t *testing.T, e *env) {
+	store := e.store(func(c *entsession.Config) { c.PurgeGrace = 100 * time.Second })
+	fresh, old := e.create(store, "x"), e.create(store, "x")
+	require.NoError(t, store.Delete(ctx, fresh.ID()))
+	require.NoError(t, store.Delete(ctx, old.ID()))
+	e.exec("UPDATE sessions SET timeout = timeout + 200 WHERE id = $1", old.Key()) // less negative: longer ago
+	n, err := store.Purge(ctx)
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	require.EqualValues(t, 1, e.int("SELECT count(*) FROM sessions WHERE id = $1", fresh.Key()))
+
+	none := e.open(func(c *entsession.Config) { c.PurgeGrace = -1 })
+	require.Eventually(t, func() bool { // from the next second on
+		n, err = none.Purge(ctx)
+		require.NoError(t, err)
+		return n == 1
+	}, waitFor, 50*time.Millisecond)
+}
+
+// testPurgeSparesTheTouched: sessions about to expire are renewed while the purge runs.
+func testPurgeSparesTheTouched(t *testing.T, e *env) {
+	store := e.store(func(c *entsession.Config) { c.PurgeBatch = 50; c.PlainIDs = true })
+	e.fill("dead", 2000, -10)
+	e.fill("live", 40, 2)
+	var touched atomic.Int64
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := range 40 {
+			if err := store.Touch(ctx, fmt.Sprintf("live%07d", i)); err == nil {
+				touched.Add(1)
+			}
+		}
+	})
+	for e.int("SELECT count(*) FROM sessions WHERE id LIKE 'dead%'") > 0 {
+		_, err := store.Purge(ctx)
+		require.NoError(t, err)
+	}
+	wg.Wait()
+	require.Eventually(t, func() bool { // past the time at which the untouched ones expired
+		_, err := store.Purge(ctx)
+		require.NoError(t, err)
+		return e.int("SELECT count(*) FROM sessions WHERE timeout <= {now}") == 0
+	}, waitFor, 50*time.Millisecond)
+	require.Equal(t, touched.Load(), e.int("SELECT count(*) FROM sessions WHERE id LIKE 'live%'"))
+}
+
+func testAutopurgeDraws(t *testing.T, e *env) {
+	var draw atomic.Value
+	var draws atomic.Int64
+	draw.Store(0.99)
+	store := e.store(func(c *entsession.Config) {
+		c.DisableAutopurge = false
+		c.AutopurgeProbability = 0.5
+		c.PurgeInterval = -1
+		c.Rand = func() float64 { draws.Add(1); return draw.Load().(float64) }
+	})
+	e.fill("dead", 10, -10)
+	dead := func() int64 { return e.int("SELECT count(*) FROM sessions WHERE timeout < {now}") }
+	for range 20 {
+		require.False(t, e.live(store, "nobody"))
+	}
+	require.GreaterOrEqual(t, draws.Load(), int64(20), "every call draws")
+	require.EqualValues(t, 10, dead(), "and none won")
+	draw.Store(0.49)
+	require.False(t, e.live(store, "nobody"))
+	require.Eventually(t, func() bool { return dead() == 0 }, waitFor, tick)
+
+	never := e.open(func(c *entsession.Config) {
+		c.DisableAutopurge = false
+		c.AutopurgeProbability = -1
+		c.Rand = func() float64 { t.Error("drawn"); return 0 }
+	})
+	require.False(t, e.live(never, "nobody"))
+	off := e.open(func(c *entsession.Config) { c.Rand = func() float64 { t.Error("drawn"); return 0 } })
+	require.False(t, e.live(off, "nobody"))
+
+	// At most once an interval.
+	slow := e.open(func(c *entsession.Config) {
+		c.DisableAutopurge = false
+		c.PurgeInterval = time.Hour
+		c.Rand = func() float64 { return 0 }
+	})
+	e.fill("more", 10, -10)
+	require.False(t, e.live(slow, "nobody"))
+	require.Eventually(t, func() bool { return dead() == 0 }, waitFor, tick)
+	e.fill("still", 10, -10)
+	for range 50 {
+		require.False(t, e.live(slow, "nobody"))
+	}
+	require.NoError(t, slow.Close(), "which waits for a purge under way")
+	require.EqualValues(t, 10, dead())
+}
+
+func testPurgersTakeTurns(t *testing.T, e *env) {
+	e.store()
+	e.fill("dead", 3000, -10)
+	var total atomic.Int64
+	var wg sync.WaitGroup
+	for range 4 {
+		store := e.open(func(c *entsession.Config) { c.PurgeBatch = 100 })
+		wg.Go(func() {
+			n, err := store.Purge(ctx)
+			if err != nil {
+				t.Errorf("Purge: %v", err)
+			}
+			total.Add(int64(n))
+		})
+	}
+	wg.Wait()
+	require.EqualValues(t, 3000, total.Load(), "none was counted twice")
+	require.Zero(t, e.int("SELECT count(*) FROM sessions"))
+
+	e.fill("dead", 300, -10)
+	brief, cancel := context.WithCancel(ctx)
+	cancel()
+	_, err := e.open().Purge(brief)
+	require.ErrorIs(t, err, context.Canceled)
+	n, err := e.open().Purge(ctx)
+	require.NoError(t, err, "a cancelled purge leaves no lock")
+	require.Equal(t, 300, n)
+}
+
+func testUsage(t *testing.T, e *env) {
+	shop, none := e.store(application("shop")), e.open()
+	e.create(shop, "12345")
+	e.create(shop, "12345")
+	require.NoError(t, shop.Delete(ctx, e.create(shop, "gone").ID()))
+	e.expire(e.create(shop, "123"))
+	e.create(none, "ü")
+	got, err := none.Usage(ctx)
+	require.NoError(t, err)
+	require.Len(t, got, 2)
+	require.Equal(t, entsession.Usage{Live: 1, Bytes: 2, Oldest: got[0].Oldest}, got[0])
+	require.WithinDuration(t, e.dbNow(), got[0].Oldest, 5*time.Second)
+	require.Equal(t, entsession.Usage{Application: "shop", Live: 2, Expired: 1, Tombstones: 1, Bytes: 13, Oldest: got[1].Oldest}, got[1])
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}

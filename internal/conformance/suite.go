@@ -1,0 +1,200 @@
+// Package conformance holds what every database must pass: the store's promises, one file a promise or a group of
+// them. Start with Run.
+package conformance
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/entsession/entsession"
+	"github.com/entsession/entsession/internal/dbtest"
+	_ "github.com/entsession/entsession/mysql"  // the suite runs on all of them
+	_ "github.com/entsession/entsession/sqlite" // the suite runs on all of them
+)
+
+// Run runs the suite on one kind of database.
+func Run(t *testing.T, kind dbtest.Kind) {
+	tests := []struct {
+		name string
+		f    func(*testing.T, *env)
+	}{
+		{"RoundTrip", testRoundTrip},
+		{"Payloads", testPayloads},
+		{"PayloadTooLarge", testPayloadTooLarge},
+		{"MalformedIDs", testMalformedIDs},
+		{"StoredIDs", testStoredIDs},
+		{"IDsDifferInCase", testIDsDifferInCase},
+		{"NoIDInErrors", testNoIDInErrors},
+		{"Misuse", testMisuse},
+		{"Closed", testClosed},
+		{"CancelledContext", testCancelledContext},
+		{"MissingTable", testMissingTable},
+		{"WrongPassword", testWrongPassword},
+		{"ExpiryIsFinal", testExpiryIsFinal},
+		{"Sliding", testSliding},
+		{"TouchInterval", testTouchInterval},
+		{"MaxLifetime", testMaxLifetime},
+		{"Beyond2038", testBeyond2038},
+		{"OneClock", testOneClock},
+		{"RevocationIsFinal", testRevocationIsFinal},
+		{"RevocationRaces", testRevocationRaces},
+		{"RevokeMeetsRotate", testRevokeMeetsRotate},
+		{"Rotate", testRotate},
+		{"Conflict", testConflict},
+		{"CounterIsExact", testCounterIsExact},
+		{"UpdateError", testUpdateError},
+		{"SharedSession", testSharedSession},
+		{"ExtraColumns", testExtraColumns},
+		{"ColumnErrors", testColumnErrors},
+		{"ColumnAddedLater", testColumnAddedLater},
+		{"ColumnDropped", testColumnDropped},
+		{"Applications", testApplications},
+		{"List", testList},
+		{"ListByPredicate", testListByPredicate},
+		{"Revoke", testRevoke},
+		{"Typed", testTyped},
+		{"BareTable", testBareTable},
+		{"BareCounterIsExact", testBareCounterIsExact},
+		{"OtherTable", testOtherTable},
+		{"Client", testClient},
+		{"New", testNew},
+		{"PurgeDeletesTheExpired", testPurgeDeletesTheExpired},
+		{"PurgeGrace", testPurgeGrace},
+		{"PurgeSparesTheTouched", testPurgeSparesTheTouched},
+		{"AutopurgeDraws", testAutopurgeDraws},
+		{"PurgersTakeTurns", testPurgersTakeTurns},
+		{"MigrateTogether", testMigrateTogether},
+		{"Usage", testUsage},
+		{"PoolOfOne", testPoolOfOne},
+		{"SurvivesKilledConnections", testSurvivesKilledConnections},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			db := kind.New(t)
+			test.f(t, &env{T: t, db: db, admin: db.Admin(t)})
+		})
+	}
+}
+
+// env is what a test works with: a database of its own, and a way to look at it from outside.
+type env struct {
+	*testing.T
+	db    *dbtest.DB
+	admin *sql.DB
+}
+
+var ctx = context.Background()
+
+// How long a test waits for something to become true, and how often it looks.
+const (
+	waitFor = 20 * time.Second
+	tick    = 5 * time.Millisecond
+)
+
+func (e *env) config(change ...func(*entsession.Config)) entsession.Config {
+	cfg := entsession.Config{
+		Driver:           map[string]string{dbtest.Postgres: "postgres", dbtest.MySQL: "mysql", dbtest.SQLite: "sqlite"}[e.db.Kind.Dialect],
+		Database:         e.db.Name,
+		Username:         e.db.User,
+		Password:         e.db.Password,
+		Hostname:         e.db.Host,
+		Port:             e.db.Port,
+		DisableAutopurge: true,
+	}
+	if e.db.Kind.Dialect == dbtest.SQLite {
+		cfg.Database = e.db.File
+		cfg.Params = map[string]string{"synchronous": "off"}
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	return cfg
+}
+
+// open opens a store that is closed at the end of the test.
+func (e *env) open(change ...func(*entsession.Config)) *entsession.Store {
+	e.Helper()
+	store, err := entsession.Open(ctx, e.config(change...))
+	require.NoError(e, err)
+	e.Cleanup(func() { require.NoError(e, store.Close()) })
+	return store
+}
+
+// store opens a store and makes its table.
+func (e *env) store(change ...func(*entsession.Config)) *entsession.Store {
+	e.Helper()
+	store := e.open(change...)
+	require.NoError(e, store.Migrate(ctx))
+	return store
+}
+
+// exec runs a statement behind the store's back. $1… are written in PostgreSQL's form.
+func (e *env) exec(query string, args ...any) {
+	e.Helper()
+	_, err := e.admin.ExecContext(ctx, e.sql(query), args...)
+	require.NoError(e, err)
+}
+
+func (e *env) int(query string, args ...any) int64 {
+	e.Helper()
+	var n int64
+	require.NoError(e, e.admin.QueryRowContext(ctx, e.sql(query), args...).Scan(&n))
+	return n
+}
+
+func (e *env) text(query string, args ...any) string {
+	e.Helper()
+	var s sql.NullString
+	require.NoError(e, e.admin.QueryRowContext(ctx, e.sql(query), args...).Scan(&s))
+	return s.String
+}
+
+func (e *env) sql(query string) string {
+	if e.db.Kind.Dialect != dbtest.Postgres {
+		for _, n := range []string{"$1", "$2", "$3", "$4"} {
+			query = strings.ReplaceAll(query, n, "?")
+		}
+	}
+	return strings.ReplaceAll(query, "{now}", map[string]string{
+		dbtest.Postgres: "floor(extract(epoch from now()))::bigint",
+		dbtest.MySQL:    "cast(unix_timestamp() as signed)",
+		dbtest.SQLite:   "unixepoch()",
+	}[e.db.Kind.Dialect])
+}
+
+// expire moves a session's timeout into the past, behind the store's back.
+func (e *env) expire(s *entsession.Session) {
+	e.Helper()
+	e.exec("UPDATE sessions SET timeout = {now} - 1 WHERE id = $1", s.Key())
+}
+
+func (e *env) create(store *entsession.Store, data string, cols ...entsession.Column) *entsession.Session {
+	e.Helper()
+	s, err := store.Create(ctx, []byte(data), cols...)
+	require.NoError(e, err)
+	return s
+}
+
+func (e *env) live(store *entsession.Store, id string) bool {
+	e.Helper()
+	_, err := store.Load(ctx, id)
+	if err != nil {
+		require.ErrorIs(e, err, entsession.ErrNotFound)
+	}
+	return err == nil
+}
+
+// dbNow is the database's clock.
+func (e *env) dbNow() time.Time { return time.Unix(e.int("SELECT {now}"), 0) }
+
+const bareTable = "CREATE TABLE sessions (id char(72) NOT NULL PRIMARY KEY, data text, timeout integer, note varchar(40))"
+
+func application(name string) func(*entsession.Config) {
+	return func(c *entsession.Config) { c.Application = name }
+}

@@ -1,0 +1,170 @@
+package stmt
+
+import (
+	"slices"
+	"strings"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+)
+
+// The statements over many rows. They take ent's predicates, so they are built for each call.
+
+// Keys finds the ids of the live sessions that match.
+func (s *Set) Keys(application string, where []func(*sql.Selector)) (string, []any, error) {
+	sel := s.selector(application, where).Select(ID)
+	return query(sel)
+}
+
+// Page finds the next live sessions after an id, in the order of ids.
+func (s *Set) Page(application, after string, limit int) (string, []any, error) {
+	sel := s.selector(application, nil)
+	if after != "" {
+		sel.Where(sql.GT(sel.C(ID), after))
+	}
+	sel.OrderBy(sql.Asc(sel.C(ID))).Limit(limit)
+	return query(s.rows(sel))
+}
+
+// ByKey reads those of the given sessions that are still live and still match.
+func (s *Set) ByKey(application string, keys []string, where []func(*sql.Selector)) (string, []any, error) {
+	sel := s.selector(application, where)
+	sel.Where(sql.In(sel.C(ID), anys(keys)...))
+	return query(s.rows(sel))
+}
+
+// Revoke makes tombstones of the live sessions that match.
+func (s *Set) Revoke(application string, version int64, where []func(*sql.Selector)) (string, []any, error) {
+	t := s.Table
+	sel := s.selector(application, where)
+	if err := sel.Err(); err != nil {
+		return "", nil, err
+	}
+	at := "-(" + t.Now() + ")"
+	if t.UnsignedTimeout {
+		at = "0"
+	}
+	up := sql.Dialect(t.Dialect).Update(t.Name).Schema(t.Schema).Set(Data, "").Set(Timeout, sql.Raw(at))
+	if t.HasVersion {
+		up.Set(Version, version)
+	}
+	text, args := up.Where(sel.P()).Query()
+	return text, args, up.Err()
+}
+
+// Expired finds the rows that the purge may delete, oldest first.
+func (s *Set) Expired(application string, limit int) (string, []any) {
+	text := s.text(func(b *sql.Builder) {
+		b.WriteString("SELECT " + s.q(ID) + s.from() + " WHERE ")
+		s.application(b)
+		b.WriteString(s.expired() + " ORDER BY " + s.q(Timeout) + " LIMIT " + itoa(int64(limit)))
+	})
+	return text, s.applicationArg(nil, application)
+}
+
+// Purge deletes those of the given rows that are still expired. In the order of ids, as every statement over many rows locks them.
+func (s *Set) Purge(application string, keys []string) (string, []any) {
+	slices.Sort(keys)
+	text := s.text(func(b *sql.Builder) {
+		b.WriteString("DELETE" + s.from() + " WHERE ")
+		s.application(b)
+		b.WriteString(s.expired() + " AND " + s.q(ID) + " IN (")
+		b.Args(anys(keys)...)
+		b.WriteString(")")
+	})
+	return text, append(s.applicationArg(nil, application), anys(keys)...)
+}
+
+// Describe reads no row, and tells the table's columns.
+func (t *Table) DescribeQuery() string { return "SELECT * FROM " + t.Ident() + " WHERE 1 = 0" }
+
+// Usage counts, for each application: live sessions, expired rows, tombstones, bytes of payload, the earliest creation.
+func (s *Set) Usage() string {
+	app, created, group := "''", "0", ""
+	if s.Table.HasApplication {
+		app, group = s.q(Application), " GROUP BY "+s.q(Application)+" ORDER BY "+s.q(Application)
+	}
+	if s.Table.HasCreated {
+		created = s.q(Created)
+	}
+	sum := func(cond, what string) string {
+		expr := "COALESCE(SUM(CASE WHEN " + cond + " THEN " + what + " ELSE 0 END), 0)"
+		if s.Table.Dialect == dialect.SQLite {
+			return expr
+		}
+		integer := "bigint"
+		if s.Table.Dialect == dialect.MySQL {
+			integer = "SIGNED"
+		}
+		return "CAST(" + expr + " AS " + integer + ")"
+	}
+	size := "OCTET_LENGTH(" + s.q(Data) + ")"
+	if s.Table.Dialect == dialect.SQLite {
+		size = "LENGTH(CAST(" + s.q(Data) + " AS BLOB))"
+	}
+	dead := s.q(Timeout) + " <= 0 OR " + s.q(Timeout) + " < " + s.Table.Now()
+	return strings.Join([]string{
+		"SELECT " + app,
+		sum(s.live(), "1"),
+		sum("NOT ("+s.live()+") AND "+s.q(Timeout)+" > 0", "1"),
+		sum(s.q(Timeout)+" <= 0", "1"),
+		sum(s.q(Data)+" IS NOT NULL", size),
+		"MIN(CASE WHEN " + dead + " THEN NULL ELSE " + created + " END)",
+	}, ", ") + s.from() + group
+}
+
+// selector selects the live rows of an application that match.
+func (s *Set) selector(application string, where []func(*sql.Selector)) *sql.Selector {
+	t := s.Table
+	sel := sql.Dialect(t.Dialect).Select().From(sql.Dialect(t.Dialect).Table(t.Name).Schema(t.Schema))
+	for _, w := range where {
+		if w == nil {
+			continue
+		}
+		theirs := sql.Dialect(t.Dialect).Select().From(sql.Dialect(t.Dialect).Table(t.Name).Schema(t.Schema))
+		w(theirs)
+		if err := theirs.Err(); err != nil {
+			sel.AddError(err)
+		}
+		// In parentheses, or an OR in a raw predicate would reach over the conditions below.
+		if p := theirs.P(); p != nil {
+			sel.Where(sql.P(func(b *sql.Builder) { b.Wrap(func(b *sql.Builder) { b.Join(p) }) }))
+		}
+	}
+	sel.Where(sql.P(func(b *sql.Builder) { b.WriteString(s.live()) }))
+	if t.HasApplication {
+		sel.Where(sql.EQ(sel.C(Application), application))
+	}
+	return sel
+}
+
+// rows selects what List scans: the id, and then what Load reads.
+func (s *Set) rows(sel *sql.Selector) *sql.Selector {
+	return sel.SelectExpr(sql.Raw(s.q(ID) + ", " + s.columns()))
+}
+
+func (s *Set) application(b *sql.Builder) {
+	if s.Table.HasApplication {
+		b.WriteString(s.q(Application) + " = ").Arg(placeholder).WriteString(" AND ")
+	}
+}
+
+func (s *Set) applicationArg(args []any, application string) []any {
+	if s.Table.HasApplication {
+		args = append(args, application)
+	}
+	return args
+}
+
+func query(sel *sql.Selector) (string, []any, error) {
+	text, args := sel.Query()
+	return text, args, sel.Err()
+}
+
+func anys(keys []string) []any {
+	out := make([]any, len(keys))
+	for i, k := range keys {
+		out[i] = k
+	}
+	return out
+}

@@ -1,0 +1,172 @@
+package entsession
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"strings"
+
+	entsql "entgo.io/ent/dialect/sql"
+
+	"github.com/entsession/entsession/internal/stmt"
+)
+
+// page is how many sessions List reads at a time: at the default payload limit that many fit into memory anywhere.
+const page = 100
+
+// List goes through the live sessions of this application that match every predicate: ent's own, such as session.Subject("42"), or
+// any func(*sql.Selector). It reads page by page and holds no connection while the loop's body runs, so the body may call
+// the store. A session that ends or stops matching meanwhile may be left out. The order is that of the ids, which
+// is to say none. An error ends the loop, with a nil session.
+//
+// While ids are hashed, a listed session has a Key but no ID: it can be saved, and revoked by its key, but not taken over.
+func (s *Store) List(ctx context.Context, where ...func(*entsql.Selector)) iter.Seq2[*Session, error] {
+	return func(yield func(*Session, error) bool) {
+		fail := func(err error) { yield(nil, s.fail("list", err, nil)) }
+		if err := s.begin(ctx); err != nil {
+			fail(err)
+			return
+		}
+		var err error
+		if len(where) == 0 {
+			err = s.listAll(ctx, yield)
+		} else {
+			err = s.listSome(ctx, where, yield)
+		}
+		if err != nil && !errors.Is(err, errStopped) {
+			fail(err)
+		}
+	}
+}
+
+var errStopped = errors.New("the loop ended")
+
+// listAll walks the primary key.
+func (s *Store) listAll(ctx context.Context, yield func(*Session, error) bool) error {
+	for after := ""; ; {
+		batch, err := s.rows(ctx, func(set *stmt.Set) (string, []any, error) { return set.Page(s.cfg.Application, after, page) })
+		if err != nil {
+			return err
+		}
+		for _, sess := range batch {
+			if !yield(sess, nil) {
+				return errStopped
+			}
+		}
+		if len(batch) < page {
+			return nil
+		}
+		after = batch[len(batch)-1].ref.key
+	}
+}
+
+// listSome finds the keys first: a limit and an order together with a predicate can lead a planner away from the predicate's index.
+func (s *Store) listSome(ctx context.Context, where []func(*entsql.Selector), yield func(*Session, error) bool) error {
+	var keys []string
+	err := s.query(ctx, func(set *stmt.Set) (string, []any, error) { return set.Keys(s.cfg.Application, where) },
+		func() { keys = keys[:0] },
+		func(_ *stmt.Set, rows *entsql.Rows) error {
+			var key string
+			if err := rows.Scan(&key); err != nil {
+				return err
+			}
+			keys = append(keys, strings.TrimRight(key, " "))
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	for len(keys) > 0 {
+		some := keys[:min(page, len(keys))]
+		keys = keys[len(some):]
+		batch, err := s.rows(ctx, func(set *stmt.Set) (string, []any, error) { return set.ByKey(s.cfg.Application, some, where) })
+		if err != nil {
+			return err
+		}
+		for _, sess := range batch {
+			if !yield(sess, nil) {
+				return errStopped
+			}
+		}
+	}
+	return nil
+}
+
+// rows reads sessions.
+func (s *Store) rows(ctx context.Context, render func(*stmt.Set) (string, []any, error)) ([]*Session, error) {
+	var out []*Session
+	err := s.query(ctx, render, func() { out = nil }, func(set *stmt.Set, rows *entsql.Rows) error {
+		sess := &Session{ref: &ref{}}
+		dest, finish := sess.scan(set)
+		if err := rows.Scan(append([]any{&sess.ref.key}, dest...)...); err != nil {
+			return err
+		}
+		finish()
+		sess.ref.key = strings.TrimRight(sess.ref.key, " ") // PostgreSQL pads char(72)
+		if s.cfg.PlainIDs {
+			sess.ref.id = sess.ref.key
+		}
+		out = append(out, sess)
+		return nil
+	})
+	return out, err
+}
+
+// query runs a statement and hands its rows to scan. reset is called before each attempt.
+func (s *Store) query(ctx context.Context, render func(*stmt.Set) (string, []any, error), reset func(), scan func(*stmt.Set, *entsql.Rows) error) error {
+	return s.try(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) error {
+		reset()
+		text, args, err := render(set)
+		if err != nil {
+			return err
+		}
+		var rows entsql.Rows
+		if err := s.drv.Query(ctx, text, args, &rows); err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			if err := scan(set, &rows); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
+}
+
+// Revoke ends every live session of this application that matches every predicate, as Delete does, and returns how many there
+// were. Without a predicate it ends them all. For one of a user's devices, name the user and the key that List
+// gave: Revoke(ctx, session.Subject("42"), session.ID(key)).
+func (s *Store) Revoke(ctx context.Context, where ...func(*entsql.Selector)) (int, error) {
+	if err := s.begin(ctx); err != nil {
+		return 0, s.fail("revoke", err, nil)
+	}
+	total := 0
+	// At least twice: a Rotate that was under way may have made a new row that the first pass was too early to see. The first pass
+	// waited for that Rotate's lock on the old row, so the second sees the new one.
+	for pass := 1; ; pass++ {
+		n, err := s.revoke(ctx, where)
+		total += n
+		if err != nil {
+			return total, s.fail("revoke", err, nil)
+		}
+		if n == 0 && pass > 1 {
+			return total, nil
+		}
+	}
+}
+
+func (s *Store) revoke(ctx context.Context, where []func(*entsql.Selector)) (int, error) {
+	n := int64(0)
+	err := s.try(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) error {
+		text, args, err := set.Revoke(s.cfg.Application, newVersion(), where)
+		if err != nil {
+			return err
+		}
+		return s.write(ctx, func() (err error) {
+			n, err = exec(ctx, s.drv, text, args)
+			return err
+		})
+	})
+	return int(n), err
+}

@@ -1,0 +1,203 @@
+package entsession
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"entgo.io/ent/dialect"
+	entsql "entgo.io/ent/dialect/sql"
+
+	"github.com/entsession/entsession/internal/fault"
+	"github.com/entsession/entsession/internal/stmt"
+)
+
+// purgeBudget is how long one automatic purge works at most. What is left waits for the next draw, which need not wait for the
+// interval then.
+const purgeBudget = 2 * time.Second
+
+// purger is the state of the one automatic purge that a store runs at a time.
+type purger struct {
+	mu       sync.Mutex
+	running  bool
+	next     time.Time // no automatic purge before
+	lockless bool      // the database has no advisory locks
+}
+
+// drawPurge wakes the purge with the configured probability, and never waits for it.
+func (s *Store) drawPurge() {
+	if s.cfg.DisableAutopurge || s.cfg.AutopurgeProbability == 0 || s.cfg.Rand() >= s.cfg.AutopurgeProbability {
+		return
+	}
+	p := &s.purger
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.running || s.closed.Load() || time.Now().Before(p.next) {
+		return
+	}
+	p.running = true
+	s.tasks.Go(s.autopurge)
+}
+
+func (s *Store) autopurge() {
+	ctx, cancel := context.WithTimeout(s.life, purgeBudget)
+	defer cancel()
+	_, err := s.purge(ctx, false)
+	spent := errors.Is(err, context.DeadlineExceeded) && s.life.Err() == nil && ctx.Err() != nil
+	if err != nil && !spent && s.life.Err() == nil {
+		s.log(slog.LevelWarn, "automatic purge failed", slog.Any("error", s.fail("purge", err, nil)))
+	}
+	p := &s.purger
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.running = false
+	p.next = time.Now()
+	if !spent {
+		p.next = p.next.Add(s.cfg.PurgeInterval)
+	}
+}
+
+// Purge deletes this application's expired sessions, and the rows of revoked ones whose Config.PurgeGrace is over, in small
+// transactions of Config.PurgeBatch rows, and returns how many rows went. A live session is never deleted. It takes turns with
+// another process that is purging. It works whatever Config.DisableAutopurge says. After an error the batches before it
+// stay deleted, and are counted. Each batch is reported to Config.Logger at debug level.
+func (s *Store) Purge(ctx context.Context) (int, error) {
+	switch {
+	case ctx == nil:
+		return 0, errNilContext
+	case s.closed.Load():
+		return 0, ErrClosed
+	}
+	n, err := s.purge(ctx, true)
+	return n, s.fail("purge", err, nil)
+}
+
+var errBusy = errors.New("another purge is under way")
+
+func (s *Store) purge(ctx context.Context, patient bool) (total int, err error) {
+	for waits := 0; ; {
+		if err := ctx.Err(); err != nil {
+			return total, err
+		}
+		n, more, err := s.purgeBatch(ctx)
+		total += n
+		switch {
+		case errors.Is(err, errBusy) && patient:
+			if waits++; !s.pause(ctx, min(waits, maxAttempts)) {
+				return total, errors.Join(ctx.Err(), s.life.Err())
+			}
+			continue
+		case errors.Is(err, errBusy):
+			return total, nil
+		case err != nil:
+			return total, err
+		}
+		waits = 0
+		if n > 0 {
+			s.log(slog.LevelDebug, "purged a batch", slog.Int("deleted", n), slog.Int("total", total))
+		}
+		if !more {
+			return total, nil
+		}
+	}
+}
+
+// purgeBatch finds expired rows and deletes those that are expired still: two statements keyed by id, which every database takes,
+// sharded ones too.
+func (s *Store) purgeBatch(ctx context.Context) (n int, more bool, err error) {
+	err = s.try(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) error {
+		n, more = 0, false
+		return s.inTx(ctx, func(tx dialect.Tx) error {
+			unlock, err := s.lockPurge(ctx, tx)
+			if err != nil {
+				return err
+			}
+			defer unlock()
+			keys, err := expiredKeys(ctx, tx, set, s.cfg)
+			if err != nil || len(keys) == 0 {
+				return err
+			}
+			text, args := set.Purge(s.cfg.Application, keys)
+			deleted, err := exec(ctx, tx, text, args)
+			n, more = int(deleted), len(keys) == s.cfg.PurgeBatch
+			return err
+		})
+	})
+	if err != nil {
+		return 0, false, err
+	}
+	return n, more, nil
+}
+
+func expiredKeys(ctx context.Context, tx dialect.Tx, set *stmt.Set, cfg Config) (keys []string, err error) {
+	text, args := set.Expired(cfg.Application, cfg.PurgeBatch)
+	var rows entsql.Rows
+	if err := tx.Query(ctx, text, args, &rows); err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var key string
+		if err := rows.Scan(&key); err != nil {
+			return nil, err
+		}
+		keys = append(keys, strings.TrimRight(key, " "))
+	}
+	return keys, rows.Err()
+}
+
+// lockPurge keeps to one purger at a time in a database, or gives errBusy. It is a courtesy and not needed for correctness, so a
+// database that has no such lock goes without. SQLite has one writer anyway.
+func (s *Store) lockPurge(ctx context.Context, tx dialect.Tx) (unlock func(), err error) {
+	unlock = func() {}
+	p := &s.purger
+	p.mu.Lock()
+	lockless := p.lockless
+	p.mu.Unlock()
+	if lockless || s.table.Dialect == dialect.SQLite {
+		return unlock, nil
+	}
+	h := fnv.New64a()
+	_, _ = h.Write([]byte("entsession purge " + s.table.String()))
+	var got int64
+	switch s.table.Dialect {
+	case dialect.Postgres:
+		// Released with the transaction.
+		err = queryRow(ctx, tx, "SELECT CASE WHEN pg_try_advisory_xact_lock($1) THEN 1 ELSE 0 END", []any{int64(h.Sum64())}, &got)
+	case dialect.MySQL:
+		// The name is the server's, not the database's. At most 64 characters.
+		name := "CONCAT('entsession ', CONV(?, 10, 36), ' ', LEFT(SHA1(DATABASE()), 16))"
+		args := []any{h.Sum64() >> 1}
+		err = queryRow(ctx, tx, "SELECT COALESCE(GET_LOCK("+name+", 0), 0)", args, &got)
+		unlock = func() {
+			// Detached: a cancelled purge must not leave the lock on a pooled connection.
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			var released any
+			_ = queryRow(ctx, tx, "SELECT RELEASE_LOCK("+name+")", args, &released)
+		}
+	}
+	switch {
+	case err != nil && fault.Of(err) == fault.Other && ctx.Err() == nil:
+		p.mu.Lock()
+		p.lockless = true
+		p.mu.Unlock()
+		s.log(slog.LevelInfo, "no advisory locks here: purging without", slog.Any("error", err))
+		return nil, errBusy // the failed statement may have spoilt the transaction: again, without
+	case err != nil:
+		return nil, err
+	case got != 1:
+		return nil, errBusy
+	}
+	return unlock, nil
+}
+
+func (s *Store) log(level slog.Level, msg string, attrs ...slog.Attr) {
+	if s.cfg.Logger != nil {
+		s.cfg.Logger.LogAttrs(context.Background(), level, "entsession: "+msg, append(attrs, slog.String("table", s.table.String()))...)
+	}
+}

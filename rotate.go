@@ -1,0 +1,90 @@
+package entsession
+
+import (
+	"context"
+
+	"entgo.io/ent/dialect"
+	entsql "entgo.io/ent/dialect/sql"
+
+	"github.com/entsession/entsession/internal/fault"
+	"github.com/entsession/entsession/internal/stmt"
+)
+
+// Rotate gives a live session a new id, with the same payload, columns, creation time and a renewed expiry, and ends the old
+// id for good. Do it after every login, and whenever rights change: it is what defeats session fixation (OWASP Session
+// Management Cheat Sheet). A session that is not live is ErrNotFound.
+//
+// It copies every column that the table has at that moment, the application's too. A unique column of the
+// application's would meet its own copy: leave such a column out of the table, or make it unique together with the id.
+func (s *Store) Rotate(ctx context.Context, id string) (*Session, error) {
+	r, ok := s.lookup(id)
+	if err := s.begin(ctx); err != nil {
+		return nil, s.fail("rotate", err, r)
+	}
+	if !ok {
+		return nil, ErrNotFound
+	}
+	fresh := newID()
+	to := &ref{id: fresh, key: s.key(fresh)}
+	version := newVersion()
+	var sess *Session
+	err := s.try(ctx, func(ctx context.Context, set *stmt.Set, a attempt) (err error) {
+		if a.unsure {
+			// The new id is random: if its row is there, an attempt that lost its answer made it.
+			if sess, err = s.read(ctx, s.drv, set, set.Load, to); err == nil || fault.Of(err) != fault.Other {
+				return err
+			}
+		}
+		return s.inTx(ctx, func(tx dialect.Tx) error {
+			sess, err = s.move(ctx, tx, set, r, to, version)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, s.fail("rotate", redact(err, to), r)
+	}
+	return sess, nil
+}
+
+func (s *Store) move(ctx context.Context, tx dialect.Tx, set *stmt.Set, from, to *ref, version int64) (*Session, error) {
+	if _, err := s.lock(ctx, tx, set, from); err != nil {
+		return nil, err
+	}
+	// The columns as they are now: one that a migration added since the store looked must come along.
+	names, err := columnNames(ctx, tx, set.Table)
+	if err != nil {
+		return nil, err
+	}
+	args := []any{to.key}
+	if set.Table.HasVersion {
+		args = append(args, version)
+	}
+	args = set.Key(args, from.key, s.cfg.Application)
+	n, err := exec(ctx, tx, set.Copy(stmt.CopyColumns(names)), args)
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		return nil, ErrNotFound // it expired in this very second
+	}
+	if buried, err := s.bury(ctx, tx, set, from.key); err != nil {
+		return nil, err
+	} else if !buried {
+		return nil, ErrNotFound
+	}
+	return s.read(ctx, tx, set, set.Load, to)
+}
+
+// columnNames reads a table's columns.
+func columnNames(ctx context.Context, q dialect.ExecQuerier, t *stmt.Table) ([]string, error) {
+	var rows entsql.Rows
+	if err := q.Query(ctx, t.DescribeQuery(), []any{}, &rows); err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	names, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
+	return names, rows.Err()
+}

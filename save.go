@@ -1,0 +1,82 @@
+package entsession
+
+import (
+	"context"
+
+	"entgo.io/ent/dialect"
+
+	"github.com/entsession/entsession/internal/stmt"
+)
+
+// Save writes a session's Data, the columns staged on it and those given, and renews it, in one guarded statement. It
+// keeps every other column. If someone else changed the session since it was loaded, it is ErrConflict and nothing is
+// written (see Update, which retries); if it is no longer live, ErrNotFound. On success the session is what the table
+// holds, and may be changed and saved again.
+//
+// When the connection breaks, Save tries again and recognises its own write by the version. Only if someone else has built on
+// the session in that moment can it not tell: the error then says that the outcome is unknown.
+func (s *Store) Save(ctx context.Context, sess *Session, cols ...Column) error {
+	if sess == nil || sess.ref == nil {
+		return ErrInvalidID
+	}
+	if err := s.begin(ctx); err != nil {
+		return s.fail("save", err, sess.ref)
+	}
+	sess.mu.Lock()
+	defer sess.mu.Unlock()
+	return s.fail("save", s.save(ctx, sess, cols), sess.ref)
+}
+
+func (s *Store) save(ctx context.Context, sess *Session, cols []Column) error {
+	staged := append([]Column(nil), sess.staged...)
+	for _, c := range cols {
+		staged = stage(staged, c)
+	}
+	version := newVersion()
+	return s.encoded(sess.Data, func(text string) error {
+		return s.try(ctx, func(ctx context.Context, set *stmt.Set, a attempt) error {
+			return s.write(ctx, func() error { return s.saveOn(ctx, s.drv, set, sess, text, version, staged, a) })
+		})
+	})
+}
+
+// saveOn runs a Save on a connection or in a transaction.
+func (s *Store) saveOn(ctx context.Context, q dialect.ExecQuerier, set *stmt.Set, sess *Session, text string, version int64, staged []Column, a attempt) error {
+	names, values, err := s.columns(ctx, &set, staged)
+	if err != nil {
+		return err
+	}
+	args := append(make([]any, 0, 6+len(values)), text)
+	if set.Table.HasVersion {
+		args = append(args, version)
+	}
+	args = set.Key(append(args, values...), sess.ref.key, s.cfg.Application)
+	switch {
+	case set.Table.HasVersion:
+		args = append(args, sess.version)
+	case sess.stored == nil:
+		args = append(args, nil)
+	default:
+		args = append(args, *sess.stored)
+	}
+	timeout, ok, err := answer(ctx, q, set, set.Save(names), args)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		now, err := s.probe(ctx, q, set, sess.ref.key)
+		switch {
+		case err != nil:
+			return err // ErrNotFound among them
+		case a.unsure && set.Table.HasVersion && now.version == version:
+			timeout = now.timeout // an attempt that lost its answer wrote it
+		case a.unsure:
+			return a.unknown("the session was changed again since")
+		default:
+			return ErrConflict
+		}
+	}
+	sess.staged = staged
+	sess.written(set, text, version, timeout)
+	return nil
+}

@@ -1,0 +1,152 @@
+package entsession
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"entgo.io/ent/dialect"
+	entsql "entgo.io/ent/dialect/sql"
+
+	"github.com/entsession/entsession/ent"
+	"github.com/entsession/entsession/ent/session"
+	"github.com/entsession/entsession/internal/backend"
+	"github.com/entsession/entsession/internal/rename"
+	"github.com/entsession/entsession/internal/stmt"
+
+	_ "github.com/entsession/entsession/postgres" // the default driver
+)
+
+// Store keeps sessions in one table. It is safe for concurrent use. Its pool is its own: no call ever takes part in a
+// transaction of the application's.
+type Store struct {
+	cfg    Config // defaults applied
+	drv    dialect.Driver
+	pool   *sql.DB // nil when the driver is the application's
+	client *ent.Client
+	table  *stmt.Table // the name; what is known of the columns is in set
+	set    atomic.Pointer[stmt.Set]
+
+	writer chan struct{} // SQLite takes one writer at a time: better to queue here than to poll the file's lock
+	purger purger
+
+	closed  atomic.Bool
+	closing context.CancelFunc
+	life    context.Context // ends with Close
+	tasks   sync.WaitGroup  // goroutines of the store's own
+}
+
+// Open opens a pool of connections and a store on it, and checks that the database answers. The table need not exist
+// yet (see Migrate). Close the store to close the pool.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	if ctx == nil {
+		return nil, errNilContext
+	}
+	cfg, err := cfg.WithDefaults()
+	if err == nil && cfg.Database == "" {
+		err = errors.New(`Database: is required: the name of the database, or SQLite's file`)
+	}
+	if err != nil {
+		return nil, invalid(err)
+	}
+	b, err := backend.Lookup(cfg.Driver)
+	if err != nil {
+		return nil, fmt.Errorf("entsession: open: %w", err)
+	}
+	connector, err := b.Connector(cfg.settings())
+	if err != nil {
+		return nil, fmt.Errorf("entsession: open: %w", err)
+	}
+	pool := sql.OpenDB(connector)
+	pool.SetMaxOpenConns(cfg.MaxOpenConns)
+	pool.SetMaxIdleConns(cfg.MaxIdleConns)
+	pool.SetConnMaxLifetime(cfg.ConnMaxLifetime)
+	pool.SetConnMaxIdleTime(cfg.ConnMaxIdleTime)
+	if err := pool.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("entsession: open: connecting to %s: %w", cfg.Driver, err), pool.Close())
+	}
+	s := newStore(entsql.OpenDB(b.Dialect, pool), cfg)
+	s.pool = pool
+	return s, nil
+}
+
+// New makes a store on an ent driver that the application opened for it. Of the configuration, what concerns
+// connections is left to that driver: Database, Hostname and their kind, the pool, OnConnect and
+// ConnectionCheckThreshold. Close does not close the driver.
+//
+// A MySQL driver should have clientFoundRows=true and interpolateParams=true, an SQLite one a busy timeout and
+// _txlock=immediate, as the ones that Open makes.
+func New(ctx context.Context, drv dialect.Driver, cfg Config) (*Store, error) {
+	if ctx == nil {
+		return nil, errNilContext
+	}
+	if drv == nil {
+		return nil, errors.New("entsession: new: the driver is nil")
+	}
+	name, ok := dialects[drv.Dialect()]
+	if !ok {
+		return nil, fmt.Errorf("entsession: new: dialect %q is not supported: use postgres, mysql or sqlite3", drv.Dialect())
+	}
+	if cfg.Driver != "" {
+		if given, err := driverName(cfg.Driver); err != nil || given != name {
+			return nil, fmt.Errorf("entsession: new: Driver: %q does not fit the driver given, which is %s", cfg.Driver, name)
+		}
+	}
+	cfg.Driver = name
+	cfg, err := cfg.WithDefaults()
+	if err != nil {
+		return nil, invalid(err)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("entsession: new: %w", err)
+	}
+	return newStore(drv, cfg), nil
+}
+
+func newStore(drv dialect.Driver, cfg Config) *Store {
+	schema, name, _ := stmt.ParseName(cfg.Table) // checked by WithDefaults
+	table := &stmt.Table{Dialect: drv.Dialect(), Schema: schema, Name: name, PlainIDs: cfg.PlainIDs}
+	if table.Dialect == dialect.SQLite {
+		table.Schema = ""
+	}
+	s := &Store{cfg: cfg, drv: drv, table: table}
+	s.client = ent.NewClient(ent.Driver(rename.Driver(drv, session.Table, table.Schema, table.Name)))
+	s.life, s.closing = context.WithCancel(context.Background())
+	if table.Dialect == dialect.SQLite {
+		s.writer = make(chan struct{}, 1)
+	}
+	return s
+}
+
+// Client returns the generated ent client on the store's pool and table, for what the store has no method for. What it writes
+// goes past every guard of the store, and it knows this module's columns only. Don't close it: close the store.
+func (s *Store) Client() *ent.Client { return s.client }
+
+// Close ends the store's background work and closes its pool. It waits for both. Calls under way fail or finish, later
+// ones return ErrClosed. Closing twice is fine.
+func (s *Store) Close() error {
+	if s.closed.Swap(true) {
+		return nil
+	}
+	s.closing()
+	s.purger.mu.Lock() // a draw that came first has counted its task, one that comes later sees that the store is closed
+	s.purger.mu.Unlock()
+	s.tasks.Wait()
+	if s.pool == nil {
+		return nil
+	}
+	if err := s.pool.Close(); err != nil {
+		return fmt.Errorf("entsession: close: %w", err)
+	}
+	return nil
+}
+
+// invalid puts every problem of a configuration on a line of its own.
+func invalid(err error) error {
+	text := strings.ReplaceAll(err.Error(), "\n", "\n\t")
+	return fmt.Errorf("entsession: configuration: %s", text)
+}

@@ -1,0 +1,47 @@
+package entsession
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	entsql "entgo.io/ent/dialect/sql"
+
+	"github.com/entsession/entsession/internal/stmt"
+)
+
+// Usage is what one application has in the table.
+type Usage struct {
+	Application string
+	Live        int64     // sessions
+	Expired     int64     // rows that wait for the purge
+	Tombstones  int64     // rows of revoked sessions that wait for the purge
+	Bytes       int64     // payload as stored, of all rows
+	Oldest      time.Time // creation of the oldest live session; zero if there is none, or no created column
+}
+
+// Usage counts the rows of every application that shares the table. It reads the whole table: for an operator, not for a request.
+func (s *Store) Usage(ctx context.Context) ([]Usage, error) {
+	if err := s.begin(ctx); err != nil {
+		return nil, s.fail("count", err, nil)
+	}
+	var out []Usage
+	err := s.query(ctx, func(set *stmt.Set) (string, []any, error) { return set.Usage(), []any{}, nil },
+		func() { out = nil },
+		func(_ *stmt.Set, rows *entsql.Rows) error {
+			var u Usage
+			var oldest sql.NullInt64
+			if err := rows.Scan(&u.Application, &u.Live, &u.Expired, &u.Tombstones, &u.Bytes, &oldest); err != nil {
+				return err
+			}
+			if oldest.Int64 > 0 {
+				u.Oldest = time.Unix(oldest.Int64, 0)
+			}
+			out = append(out, u)
+			return nil
+		})
+	if err != nil {
+		return nil, s.fail("count", err, nil)
+	}
+	return out, nil
+}

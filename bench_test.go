@@ -103,7 +103,9 @@ type fixture struct {
 }
 
 func newFixture(b *testing.B, kind dbtest.Kind) *fixture {
-	ctx := context.Background()
+	// Cancellable, as every request's context is: what that costs a driver is the same on both sides.
+	ctx, cancel := context.WithCancel(context.Background())
+	b.Cleanup(cancel)
 	db := kind.New(b)
 	cfg := entsession.Config{
 		Driver:   map[string]string{dbtest.Postgres: "postgres", dbtest.MySQL: "mysql", dbtest.SQLite: "sqlite"}[kind.Dialect],

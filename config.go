@@ -1,7 +1,10 @@
 package entsession
 
 import (
+	"fmt"
 	"log/slog"
+	"maps"
+	"strings"
 	"time"
 )
 
@@ -87,3 +90,25 @@ type Config struct {
 	// payload. Defaults to silence.
 	Logger *slog.Logger
 }
+
+// Format prints the configuration without the password, whatever the verb, and without those Params that seem to be secrets.
+func (c Config) Format(f fmt.State, verb rune) {
+	type plain Config
+	const hidden = "***"
+	if c.Password != "" {
+		c.Password = hidden
+	}
+	c.Params = maps.Clone(c.Params)
+	for name := range c.Params {
+		for _, secret := range []string{"pass", "secret", "token"} {
+			if strings.Contains(strings.ToLower(name), secret) {
+				c.Params[name] = hidden
+			}
+		}
+	}
+	c.Rand, c.Logger = nil, nil // of which only addresses would be seen
+	fmt.Fprintf(f, fmt.FormatString(f, verb), plain(c))
+}
+
+// LogValue logs what Format prints.
+func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprintf("%+v", c)) }

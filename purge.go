@@ -121,7 +121,7 @@ func (s *Store) purgeBatch(ctx context.Context) (n int, more bool, err error) {
 			if err != nil || len(keys) == 0 {
 				return err
 			}
-			text, args := set.Purge(s.cfg.Application, keys)
+			text, args := set.Purge(keys)
 			deleted, err := exec(ctx, tx, text, args)
 			n, more = int(deleted), len(keys) == s.cfg.PurgeBatch
 			return err

@@ -7,6 +7,7 @@ import (
 	entsql "entgo.io/ent/dialect/sql"
 
 	"github.com/entsession/entsession/internal/fault"
+	"github.com/entsession/entsession/internal/payload"
 	"github.com/entsession/entsession/internal/stmt"
 )
 
@@ -14,9 +15,10 @@ import (
 // id for good. Do it after every login, and whenever rights change: it is what defeats session fixation (OWASP Session
 // Management Cheat Sheet). A session that is not live is ErrNotFound.
 //
-// It copies every column that the table has at that moment, the application's too. A unique column of the
+// The columns given are written in the same transaction, so that a session never has the new subject under the old id, nor the
+// old subject under the new one. Every other column that the table has at that moment is copied, the application's too. A unique column of the
 // application's would meet its own copy: leave such a column out of the table, or make it unique together with the id.
-func (s *Store) Rotate(ctx context.Context, id string) (*Session, error) {
+func (s *Store) Rotate(ctx context.Context, id string, cols ...Column) (*Session, error) {
 	r, ok := s.lookup(id)
 	if err := s.begin(ctx); err != nil {
 		return nil, s.fail("rotate", err, r)
@@ -36,8 +38,11 @@ func (s *Store) Rotate(ctx context.Context, id string) (*Session, error) {
 			}
 		}
 		return s.inTx(ctx, func(tx dialect.Tx) error {
-			sess, err = s.move(ctx, tx, set, r, to, version)
-			return err
+			if sess, err = s.move(ctx, tx, set, r, to, version); err != nil || len(cols) == 0 {
+				return err
+			}
+			sess.Set(cols...)
+			return s.saveOn(ctx, tx, set, sess, payload.Encode(sess.Data), newVersion(), sess.staged, attempt{})
 		})
 	})
 	if err != nil {

@@ -51,8 +51,8 @@ func (s *Session) Key() string {
 // Expires is the last second in which the session is live, unless it is renewed, by the database's clock.
 func (s *Session) Expires() time.Time { return time.Unix(s.timeout, 0) }
 
-// Created is the second in which the session was created, by the database's clock. It is the zero time in a table
-// without the created column.
+// Created is the second in which the session was created, by the database's clock. A Rotate keeps it: a session's age is not
+// that of the sign-in. It is the zero time in a table without the created column.
 func (s *Session) Created() time.Time {
 	if s.created == 0 {
 		return time.Time{}

@@ -67,7 +67,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	pool.SetConnMaxLifetime(cfg.ConnMaxLifetime)
 	pool.SetConnMaxIdleTime(cfg.ConnMaxIdleTime)
 	if err := pool.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("entsession: open: connecting to %s: %w", cfg.Driver, err), pool.Close())
+		return nil, errors.Join(fmt.Errorf("entsession: open: %w", err), pool.Close())
 	}
 	s := newStore(entsql.OpenDB(b.Dialect, pool), cfg)
 	s.pool = pool

@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
+
+	"entgo.io/ent/dialect/sql"
 )
 
 // Typed is a store whose payload is a T, kept as JSON.
@@ -82,6 +85,35 @@ func (t Typed[T]) Update(ctx context.Context, id string, f func(*TypedSession[T]
 		return nil, err
 	}
 	return last, nil
+}
+
+// Rotate is Store.Rotate.
+func (t Typed[T]) Rotate(ctx context.Context, id string, cols ...Column) (*TypedSession[T], error) {
+	sess, err := t.Store.Rotate(ctx, id, cols...)
+	if err != nil {
+		return nil, err
+	}
+	return decode[T](sess)
+}
+
+// List is Store.List. A payload that is no T comes with its error and a session that has a zero Value, and doesn't end
+// the loop; any other error does, with a nil session.
+func (t Typed[T]) List(ctx context.Context, where ...func(*sql.Selector)) iter.Seq2[*TypedSession[T], error] {
+	return func(yield func(*TypedSession[T], error) bool) {
+		for sess, err := range t.Store.List(ctx, where...) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			typed, err := decode[T](sess)
+			if err != nil {
+				typed = &TypedSession[T]{Session: sess}
+			}
+			if !yield(typed, err) {
+				return
+			}
+		}
+	}
 }
 
 func encode[T any](value T) ([]byte, error) {

@@ -264,6 +264,30 @@ func testTyped(t *testing.T, e *env) {
 	require.JSONEq(t, `{"items":null}`, e.text("SELECT data FROM sessions"))
 	require.ErrorIs(t, carts.Save(ctx, nil), entsession.ErrInvalidID)
 
+	got, err = carts.Rotate(ctx, s.ID(), entsession.Set(session.FieldSubject, "43"))
+	require.NoError(t, err)
+	n := 0
+	for s, err := range carts.List(ctx, session.Subject("43")) {
+		require.NoError(t, err)
+		require.Equal(t, got.Value, s.Value)
+		n++
+	}
+	require.Equal(t, 1, n)
+	e.create(store, "not JSON", entsession.Set(session.FieldSubject, "44"))
+	_, err = carts.Create(ctx, cart{Items: []string{"milk"}}, entsession.Set(session.FieldSubject, "44"))
+	require.NoError(t, err)
+	var values, problems int
+	for s, err := range carts.List(ctx, session.Subject("44")) {
+		require.NotNil(t, s)
+		if err != nil {
+			problems++
+		} else {
+			require.Equal(t, []string{"milk"}, s.Value.Items)
+			values++
+		}
+	}
+	require.Equal(t, []int{1, 1}, []int{values, problems}, "one bad row hurts nobody else")
+
 	raw := e.create(store, "not JSON")
 	_, err = carts.Load(ctx, raw.ID())
 	require.ErrorContains(t, err, "conformance.cart")

@@ -14,23 +14,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsession/entsession"
+	"github.com/entsession/entsession/internal/dbtest"
 )
 
-// fill inserts n rows that expire in the given number of seconds.
+// fill inserts n rows that expire in the given number of seconds, by one statement.
 func (e *env) fill(prefix string, n int, seconds int) {
 	e.Helper()
-	const chunk = 1000
-	for from := 0; from < n; from += chunk {
-		var b strings.Builder
-		b.WriteString("INSERT INTO sessions (id, data, timeout) VALUES ")
-		for i := from; i < min(from+chunk, n); i++ {
-			if i > from {
-				b.WriteString(", ")
-			}
-			fmt.Fprintf(&b, "('%s%07d', 'x', {now} + %d)", prefix, i, seconds)
-		}
-		e.exec(b.String())
-	}
+	e.exec("INSERT INTO sessions (id, data, timeout) " + fmt.Sprintf(map[string]string{
+		dbtest.Postgres: "SELECT '%[1]s' || lpad(i::text, 7, '0'), 'x', {now} + %[3]d FROM generate_series(0, %[2]d) i",
+		dbtest.MySQL:    "SELECT CONCAT('%[1]s', LPAD(seq, 7, '0')), 'x', {now} + %[3]d FROM seq_0_to_%[2]d",
+		dbtest.SQLite:   "WITH RECURSIVE s(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM s WHERE i < %[2]d) SELECT printf('%[1]s%%07d', i), 'x', {now} + %[3]d FROM s",
+	}[e.db.Kind.Dialect], prefix, n-1, seconds))
 }
 
 func testPurgeDeletesTheExpired(t *testing.T, e *env) {
@@ -72,31 +66,40 @@ func testPurgeGrace(t *testing.T, e *env) {
 	}, waitFor, 50*time.Millisecond)
 }
 
-// testPurgeSparesTheTouched: sessions about to expire are renewed while the purge runs.
+// testPurgeSparesTheTouched: among 100,000 expired rows and 100,000 live ones, sessions in their last seconds are renewed while the
+// purge runs. The expired go, every other stays.
 func testPurgeSparesTheTouched(t *testing.T, e *env) {
-	store := e.store(func(c *entsession.Config) { c.PurgeBatch = 50; c.PlainIDs = true })
-	e.fill("dead", 2000, -10)
-	e.fill("live", 40, 2)
-	var touched atomic.Int64
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for i := range 40 {
-			if err := store.Touch(ctx, fmt.Sprintf("live%07d", i)); err == nil {
-				touched.Add(1)
-			}
+	const many, edge = 100_000, 500
+	store := e.store(func(c *entsession.Config) { c.PlainIDs = true })
+	e.fill("dead", many, -10)
+	e.fill("live", many, 1000)
+	e.fill("edge", edge, 3)
+	purged := make(chan int, 1)
+	go func() {
+		n, err := store.Purge(ctx)
+		if err != nil {
+			t.Errorf("Purge: %v", err)
 		}
-	})
-	for e.int("SELECT count(*) FROM sessions WHERE id LIKE 'dead%'") > 0 {
-		_, err := store.Purge(ctx)
-		require.NoError(t, err)
+		purged <- n
+	}()
+	var renewed []string
+	for i := range edge {
+		id := fmt.Sprintf("edge%07d", i)
+		switch err := store.Touch(ctx, id); err {
+		case nil:
+			renewed = append(renewed, id)
+		case entsession.ErrNotFound: // too late: it had expired
+		default:
+			t.Errorf("Touch: %v", err)
+		}
 	}
-	wg.Wait()
-	require.Eventually(t, func() bool { // past the time at which the untouched ones expired
-		_, err := store.Purge(ctx)
-		require.NoError(t, err)
-		return e.int("SELECT count(*) FROM sessions WHERE timeout <= {now}") == 0
-	}, waitFor, 50*time.Millisecond)
-	require.Equal(t, touched.Load(), e.int("SELECT count(*) FROM sessions WHERE id LIKE 'live%'"))
+	require.NotEmpty(t, renewed)
+	require.GreaterOrEqual(t, <-purged, many)
+	require.Zero(t, e.int("SELECT count(*) FROM sessions WHERE id LIKE 'dead%'"))
+	require.EqualValues(t, many, e.int("SELECT count(*) FROM sessions WHERE id LIKE 'live%'"))
+	for _, id := range renewed {
+		require.True(t, e.live(store, id))
+	}
 }
 
 func testAutopurgeDraws(t *testing.T, e *env) {

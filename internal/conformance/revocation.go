@@ -134,6 +134,15 @@ func testRotate(t *testing.T, e *env) {
 	require.Equal(t, "phone", e.text("SELECT device FROM sessions WHERE id = $1", fresh.Key()))
 
 	require.False(t, e.live(store, s.ID()))
+	before := fresh
+	fresh, err = store.Rotate(ctx, fresh.ID(), entsession.Set(session.FieldSubject, "43"))
+	require.NoError(t, err)
+	require.Equal(t, "43", e.text("SELECT subject FROM sessions WHERE id = $1", fresh.Key()))
+	require.Equal(t, "42", e.text("SELECT subject FROM sessions WHERE id = $1", before.Key()), "the tombstone is not rewritten")
+	_, err = store.Rotate(ctx, fresh.ID(), entsession.Set("nope", "43"))
+	require.ErrorContains(t, err, "nope")
+	require.True(t, e.live(store, fresh.ID()), "an error leaves the old id as it was")
+	require.EqualValues(t, 1, e.int("SELECT count(*) FROM sessions WHERE timeout >= {now}"))
 	got, err := store.Load(ctx, fresh.ID())
 	require.NoError(t, err)
 	require.Equal(t, fresh.Data, got.Data)

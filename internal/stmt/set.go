@@ -292,11 +292,11 @@ func (s *Set) tombstone(b *sql.Builder) {
 }
 
 // expired is the purge's condition: past its timeout, or revoked longer ago than the grace. One range of the index.
-func (s *Set) expired() string {
+func (s *Set) expired(timeout string) string {
 	now := s.Table.Now()
-	cond := s.q(Timeout) + " < " + now
+	cond := timeout + " < " + now
 	if !s.Table.UnsignedTimeout {
-		cond += " AND " + s.q(Timeout) + " > " + itoa(s.Policy.Grace) + " - " + now
+		cond += " AND " + timeout + " > " + itoa(s.Policy.Grace) + " - " + now
 	}
 	return cond
 }

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/entsession/entsession"
+	"github.com/entsession/entsession/ent/session"
+)
+
+// maxName is the longest name taken, in characters. The column has room for 255.
+const maxName = 40
+
+// signInForm is the data of pages/sign-in.html.
+type signInForm struct {
+	Name    string // as typed
+	Problem string // what is wrong with it
+	MaxName int
+}
+
+func (a *app) signInPage(w http.ResponseWriter, r *http.Request) error {
+	page := view{Title: "Sign in", Bare: true, Notice: notice(r), Page: signInForm{MaxName: maxName}}
+	v, err := a.visitor(r)
+	switch {
+	case errors.Is(err, entsession.ErrNotFound):
+		// This is where everybody lands whose session has ended.
+		a.cookie.clear(w)
+		page.Notice = "Your session has ended: it expired, or it was signed out on another device."
+	case err != nil:
+		return err
+	}
+	if who, err := name(v); err != nil {
+		return err
+	} else if who != "" {
+		seeOther(w, r, "/")
+		return nil
+	}
+	a.render(w, http.StatusOK, "sign-in.html", page)
+	return nil
+}
+
+// signIn takes any name: this is a demonstration of what comes after the password was right.
+func (a *app) signIn(w http.ResponseWriter, r *http.Request) error {
+	who, problem := checkName(r.PostFormValue("name"))
+	if problem != "" {
+		form := signInForm{Name: r.PostFormValue("name"), Problem: problem, MaxName: maxName}
+		a.render(w, http.StatusUnprocessableEntity, "sign-in.html", view{Title: "Sign in", Bare: true, Page: form})
+		return nil
+	}
+	v, err := a.visitor(r)
+	if err != nil && !errors.Is(err, entsession.ErrNotFound) { // an old cookie is no obstacle
+		return err
+	}
+	before, err := name(v)
+	if err != nil {
+		return err
+	}
+	switch {
+	case before == who:
+	case before != "":
+		// Somebody else was signed in here: nothing of theirs is for the one who comes now.
+		if err := a.sessions.Delete(r.Context(), v.ID()); err != nil {
+			return err
+		}
+		v = nil
+		fallthrough
+	default:
+		if err := a.begin(w, r, v, who); err != nil {
+			return err
+		}
+	}
+	seeOther(w, r, "/")
+	return nil
+}
+
+// begin makes the visitor's session that of a person, or makes one.
+func (a *app) begin(w http.ResponseWriter, r *http.Request, v *visitor, who string) error {
+	subject := entsession.Set(session.FieldSubject, who)
+	if v == nil {
+		value := newVisit(r)
+		value.SignedIn = now()
+		v, err := a.sessions.Create(r.Context(), value, subject)
+		if err != nil {
+			return err
+		}
+		a.cookie.set(w, v.ID())
+		return nil
+	}
+	// The cart comes along, but under a new id: the old one may be known to somebody who planted it in this browser and waits for
+	// its owner to sign in (session fixation). First the id, then the name, or the old id would be signed in for a moment.
+	fresh, err := a.sessions.Rotate(r.Context(), v.ID())
+	if err != nil {
+		return err
+	}
+	a.cookie.set(w, fresh.ID())
+	_, err = a.sessions.Update(r.Context(), fresh.ID(), func(v *visitor) error {
+		v.Set(subject)
+		v.Value.SignedIn = now()
+		v.Value.seen(r)
+		return nil
+	})
+	return err
+}
+
+// signOut ends the session in the database: a cookie that somebody copied is worth nothing from now on.
+func (a *app) signOut(w http.ResponseWriter, r *http.Request, v *visitor) error {
+	if v != nil {
+		if err := a.sessions.Delete(r.Context(), v.ID()); err != nil {
+			return err
+		}
+	}
+	a.cookie.clear(w)
+	seeOther(w, r, "/sign-in?done=signed-out")
+	return nil
+}
+
+// checkName takes a name as typed, or says what is wrong with it.
+func checkName(typed string) (clean, problem string) {
+	clean = strings.Join(strings.Fields(typed), " ")
+	switch {
+	case !utf8.ValidString(clean) || strings.ContainsFunc(clean, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return "", "Please use letters, digits and the like."
+	case clean == "":
+		return "", "Please enter a name."
+	case utf8.RuneCountInString(clean) > maxName:
+		return "", fmt.Sprintf("Please use a shorter name: at most %d characters.", maxName)
+	}
+	return clean, ""
+}

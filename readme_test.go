@@ -1,0 +1,58 @@
+package entsession_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/entsession/entsession/config"
+)
+
+const readmeUpdate = "README.md is behind: run ENTSESSION_TEST_UPDATE_README=1 go test -run TestReadme ."
+
+// TestReadme keeps what the README shows equal to what is: the YAML and the options table come from package config.
+func TestReadme(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	var table strings.Builder
+	table.WriteString("<!-- options -->\n| option | type | default | |\n|---|---|---|---|\n")
+	for _, o := range config.Options() {
+		name := "`" + o.Name + "`"
+		if o.Alias != "" {
+			name += ", `" + o.Alias + "`"
+		}
+		fmt.Fprintf(&table, "| %s | %s | %s | %s |\n", name, o.Type, o.Default, o.Doc)
+	}
+	want := regexp.MustCompile("(?s)<!-- example -->\n```yaml\n.*?```\n").ReplaceAllLiteralString(string(text), "<!-- example -->\n```yaml\n"+config.Example+"```\n")
+	want = regexp.MustCompile(`(?m)<!-- options -->\n(\|.*\n)*`).ReplaceAllLiteralString(want, table.String())
+	if os.Getenv("ENTSESSION_TEST_UPDATE_README") == "1" {
+		require.NoError(t, os.WriteFile("README.md", []byte(want), 0o644))
+		return
+	}
+	require.Equal(t, want, string(text), readmeUpdate)
+}
+
+// TestReadmeProgram runs the program that the README shows.
+func TestReadmeProgram(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	match := regexp.MustCompile("(?s)<!-- program -->\n```go\n(.*?)```\n").FindSubmatch(text)
+	require.NotNil(t, match)
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), match[1], 0o600))
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "program"), filepath.Join(dir, "main.go"))
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, string(out))
+	run := exec.Command(filepath.Join(dir, "program"))
+	run.Dir = dir
+	out, err = run.CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Regexp(t, `^hello, until 20\d\d-`, string(out))
+}

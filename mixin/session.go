@@ -26,7 +26,7 @@ const IDSize = 72
 //
 // Ids compare byte for byte: ent gives MySQL tables the collation utf8mb4_bin, SQLite compares bytes, and so does
 // PostgreSQL's equality. This module's own migrations also give the id column PostgreSQL's "C" collation, which makes
-// its index cheaper; see the documentation for doing the same in a schema of your own.
+// its index cheaper; docs/own-schema.md says how to do the same for a schema of your own.
 type Session struct{ mixin.Schema }
 
 // epoch is each database's current second since 1970, rounded down. ent and SQLite disagree on the parentheses around a

@@ -31,7 +31,8 @@ type Migration struct {
 	Description string    // what the file's name says
 	Applied     bool      // wholly
 	AppliedAt   time.Time // zero if it was not
-	// Problem says what Migrate would stop at: the file was altered since it was applied, or it was applied in part.
+	// Problem is "altered" if the file differs from what was applied, which Migrate refuses, or "partial" if it was
+	// interrupted, which Migrate goes on with.
 	Problem string
 }
 

@@ -1,0 +1,2 @@
+-- Create "sessions" table
+CREATE TABLE `sessions` (`id` char(72) NOT NULL, `data` longtext NULL, `timeout` bigint NOT NULL DEFAULT (unix_timestamp()), `version` bigint NOT NULL DEFAULT 0, `created` bigint NOT NULL DEFAULT (unix_timestamp()), `application` varchar(255) NOT NULL DEFAULT '', `subject` varchar(255) NULL, PRIMARY KEY (`id`), INDEX `session_application_timeout` (`application`, `timeout`), INDEX `session_subject` (`subject`)) CHARSET utf8mb4 COLLATE utf8mb4_bin;

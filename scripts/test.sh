@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# test.sh MODULE...: all tests of the root module and of those in the given folders, with the race detector. A database
+# server that is missing is a failure. The last line counts the tests; the root package's line has its coverage.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export ENTSESSION_REQUIRE_SERVERS=1
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+go build -o "$work/testsum" ./internal/cmd/testsum
+root=$(go list -m)
+go list ./... >"$work/packages"
+mapfile -t others < <(grep -vxF "$root" "$work/packages")
+
+# The results of an earlier run are no news (-count=1), and vet is a check of its own.
+go_test=(go test -json -race -count=1 -vet=off -timeout=10m)
+
+# all runs on after a failure, so that one run shows everything.
+all() {
+	local failed=0 module
+	"${go_test[@]}" -coverpkg="$root" . || failed=1
+	"${go_test[@]}" "${others[@]}" || failed=1
+	for module in "$@"; do
+		(cd "$module" && "${go_test[@]}" ./...) || failed=1
+	done
+	return $failed
+}
+
+all "$@" | "$work/testsum"

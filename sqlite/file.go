@@ -1,0 +1,98 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"modernc.org/sqlite"
+
+	"github.com/entsession/entsession/internal/guard"
+)
+
+// file opens connections to a file.
+type file struct {
+	driver.Connector
+	path  string
+	every time.Duration // how often it is looked at whether the file is still the same
+}
+
+func newFile(path string, query url.Values, every time.Duration) (driver.Connector, error) {
+	inner, err := sqlite.NewConnector(dsn(path, query))
+	if err != nil {
+		return nil, err
+	}
+	if query.Get("vfs") != "" { // where its files are, only it knows
+		return inner, nil
+	}
+	return &file{Connector: inner, path: path, every: every}, nil
+}
+
+// Connect implements driver.Connector.
+func (f *file) Connect(ctx context.Context) (driver.Conn, error) {
+	inner, err := f.Connector.Connect(ctx)
+	if err != nil {
+		return nil, f.explain(err)
+	}
+	info, err := os.Stat(f.path)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the file went away while it was opened: %w", err), inner.Close())
+	}
+	return &conn{Conn: inner.(guard.Conn), Validator: inner.(driver.Validator), file: f, opened: info, looked: time.Now()}, nil
+}
+
+// explain adds what SQLite does not say when it can't open a file.
+func (f *file) explain(err error) error {
+	dir := filepath.Dir(f.path)
+	if _, statErr := os.Stat(dir); errors.Is(statErr, fs.ErrNotExist) {
+		return fmt.Errorf("directory %s does not exist, create it first: %w", dir, err)
+	}
+	if info, statErr := os.Stat(f.path); statErr == nil && info.IsDir() {
+		return fmt.Errorf("it is a directory: %w", err)
+	}
+	return err
+}
+
+// conn is a connection to a file. What can go wrong with one that idles is that the file is deleted, or replaced by another one: it would
+// go on to write to a file that has no name any more.
+type conn struct {
+	guard.Conn
+	driver.Validator
+	file   *file
+	opened os.FileInfo
+	looked time.Time
+}
+
+// Ping implements driver.Pinger.
+func (c *conn) Ping(ctx context.Context) error {
+	if err := c.look(); err != nil {
+		return err
+	}
+	return c.Conn.Ping(ctx)
+}
+
+// ResetSession implements driver.SessionResetter. A connection that never idles is looked after here.
+func (c *conn) ResetSession(ctx context.Context) error {
+	if err := c.Conn.ResetSession(ctx); err != nil {
+		return err
+	}
+	if time.Since(c.looked) < c.file.every {
+		return nil
+	}
+	return c.look()
+}
+
+func (c *conn) look() error {
+	c.looked = time.Now()
+	now, err := os.Stat(c.file.path)
+	if err != nil || !os.SameFile(now, c.opened) {
+		return driver.ErrBadConn
+	}
+	return nil
+}

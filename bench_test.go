@@ -13,13 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsession/entsession"
-	"github.com/entsession/entsession/internal/backend"
 	"github.com/entsession/entsession/internal/dbtest"
 	"github.com/entsession/entsession/internal/stmt"
 )
 
-// The benchmarks put a lone call beside the raw statement: the same text, the same driver with the same settings, the same rows,
-// nothing of ours around it. The two take turns, a few calls each, so that a noisy machine disturbs both alike. They report
+// The benchmarks put a lone call beside the raw statement: the same text, on database/sql and the same driver with the same
+// settings, nothing of ours around it. The two take turns, a few calls each, so that a noisy machine disturbs both alike. They report
 // the median time of each, and the ratio of the medians with the range of the middle half of the turns' ratios.
 
 const (
@@ -124,13 +123,8 @@ func newFixture(b *testing.B, kind dbtest.Kind) *fixture {
 	b.Cleanup(func() { require.NoError(b, f.store.Close()) })
 	require.NoError(b, f.store.Migrate(ctx))
 
-	be, err := backend.Lookup(cfg.Driver)
+	f.db, err = sql.Open(rawDSN(kind, db))
 	require.NoError(b, err)
-	connector, err := be.Connector(backend.Settings{
-		Database: cfg.Database, Username: cfg.Username, Password: cfg.Password, Hostname: cfg.Hostname, Port: cfg.Port, CheckThreshold: time.Minute,
-	})
-	require.NoError(b, err)
-	f.db = sql.OpenDB(connector)
 	b.Cleanup(func() { require.NoError(b, f.db.Close()) })
 
 	table := &stmt.Table{Dialect: kind.Dialect, Name: "sessions"}
@@ -152,6 +146,17 @@ func newFixture(b *testing.B, kind dbtest.Kind) *fixture {
 		f.keys = append(f.keys, key)
 	}
 	return f
+}
+
+// rawDSN opens the plain driver with the settings that the store uses, over the same socket.
+func rawDSN(kind dbtest.Kind, db *dbtest.DB) (driver, dsn string) {
+	switch kind.Dialect {
+	case dbtest.Postgres:
+		return "pgx", fmt.Sprintf("host=%s port=%d user=%s password=%s dbname=%s", db.Socket, db.Port, db.User, db.Password, db.Name)
+	case dbtest.MySQL:
+		return "mysql", fmt.Sprintf("%s:%s@unix(%s)/%s?interpolateParams=true&clientFoundRows=true", db.User, db.Password, db.Socket, db.Name)
+	}
+	return "sqlite", "file:" + db.File + "?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(wal)&_pragma=synchronous(full)"
 }
 
 func (f *fixture) load(int) {

@@ -1,5 +1,5 @@
-// Package mysql makes connections to MySQL and MariaDB, through go-sql-driver/mysql. A program that keeps its sessions there
-// imports it:
+// Package mysql makes connections to MySQL and MariaDB, through go-sql-driver/mysql. A program that keeps its sessions
+// there imports it:
 //
 //	import _ "github.com/entsession/entsession/mysql"
 //
@@ -29,8 +29,9 @@ func init() {
 
 // Connector makes the connector of a pool. It connects to nothing.
 //
-// Defaults: the user running the program, port 3306, utf8mb4, timeout=5s for a connection to be made, and a strict sql_mode, so that a value that
-// does not fit is an error and is never cut. A hostname that begins with a slash is the path of a unix socket.
+// Defaults: the user running the program, port 3306, utf8mb4, timeout=5s for a connection to be made, and a strict
+// sql_mode, so that a value that does not fit is an error and is never cut. A hostname that begins with a slash is the
+// path of a unix socket.
 //
 // Params takes the parameters of the driver's DSN, such as tls, and the server's system variables, whose values are SQL:
 // {"wait_timeout": "600", "sql_mode": "'ANSI,STRICT_ALL_TABLES'"}.

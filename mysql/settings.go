@@ -29,8 +29,8 @@ var (
 	word      = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
 )
 
-// unsafe are the charsets in which a part of a character may look like a quote: the driver, which puts the arguments into the statement,
-// could be led to end a text too early. It refuses the collations of the same name.
+// unsafe are the charsets in which a part of a character may look like a quote: the driver, which puts the arguments
+// into the statement, could be led to end a text too early. It refuses the collations of the same name.
 var unsafe = []string{"big5", "cp932", "gb18030", "gb2312", "gbk", "sjis"}
 
 // configure makes the driver's configuration. The parameters go through the driver's own parser, without the password.

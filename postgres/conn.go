@@ -26,8 +26,8 @@ func (c *conn) Close() error {
 // errBroke is for what pgx takes for a statement that it could not send, see ExecContext.
 var errBroke = fmt.Errorf("the connection broke while the statement was under way: %w", io.ErrUnexpectedEOF)
 
-// ExecContext implements driver.ExecerContext. When the connection breaks while pgx waits for the answer to a statement without arguments, pgx
-// says ErrBadConn, and sql.DB would run the statement a second time.
+// ExecContext implements driver.ExecerContext. When the connection breaks while pgx waits for the answer to a statement
+// without arguments, pgx says ErrBadConn, and sql.DB would run the statement a second time.
 func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	closed := c.Conn.Conn().IsClosed()
 	result, err := c.Conn.ExecContext(ctx, query, args)

@@ -15,8 +15,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// connector is pgx's, without two of its habits: its errors carry the configuration with the password, and a connection whose
-// statement was cancelled is still being closed, by a goroutine, after Close has returned.
+// connector is pgx's, without two of its habits: its errors carry the configuration with the password, and a connection
+// whose statement was cancelled is still being closed, by a goroutine, after Close has returned.
 type connector struct {
 	driver.Connector
 	life context.Context // of every network connection
@@ -74,8 +74,8 @@ func (c *netConn) Close() error {
 // closeGrace is the time that connections get to be closed in good order.
 const closeGrace = time.Second
 
-// Close waits for connections that are still being closed. pgx asks the server to cancel what they were doing, which may come to
-// nothing, and gives it 15 seconds; here it has less.
+// Close waits for connections that are still being closed. pgx asks the server to cancel what they were doing, which may
+// come to nothing, and gives it 15 seconds; here it has less.
 func (c *connector) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -107,8 +107,8 @@ func (c *connector) await(done <-chan struct{}) {
 	c.closing = pending
 }
 
-// connectError says in one line what pgx says in several, and does not lead to its configuration. With sslmode=prefer, pgx reports the attempt
-// with TLS too, of which the one without it says more.
+// connectError says in one line what pgx says in several, and does not lead to its configuration. With sslmode=prefer,
+// pgx reports the attempt with TLS too, of which the one without it says more.
 type connectError struct {
 	text string
 	err  error

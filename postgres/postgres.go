@@ -29,12 +29,13 @@ func init() {
 // Connector makes the connector of a pool. It connects to nothing, but reads the files that the settings name, such as
 // certificates and ~/.pgpass.
 //
-// What the settings leave open comes from libpq's environment variables (PGUSER, PGSSLMODE, PGSERVICE and so on), and then
-// from defaults: the user running the program, port 5432, connect_timeout=5 (seconds, for each host), application_name=entsession and,
-// when there are several hosts, target_session_attrs=read-write. A host may have a port of its own, as in "db1:5433,db2".
+// What the settings leave open comes from libpq's environment variables (PGUSER, PGSSLMODE, PGSERVICE and so on), and
+// then from defaults: the user running the program, port 5432, connect_timeout=5 (seconds, for each host),
+// application_name=entsession and, when there are several hosts, target_session_attrs=read-write. A host may have a port
+// of its own, as in "db1:5433,db2".
 //
-// Params takes libpq's parameters, pgx's (default_query_exec_mode, statement_cache_capacity, description_cache_capacity), and
-// the server's, such as statement_timeout. The charset of the connection is always UTF-8.
+// Params takes libpq's parameters, pgx's (default_query_exec_mode, statement_cache_capacity, description_cache_capacity),
+// and the server's, such as statement_timeout. The charset of the connection is always UTF-8.
 func Connector(s backend.Settings) (driver.Connector, error) {
 	config, err := configure(s)
 	if err != nil {

@@ -163,10 +163,10 @@ func TestReadOnlyHosts(t *testing.T) {
 // After Close, nothing of a connection is left whose statement was cancelled.
 func TestCloseWaits(t *testing.T) {
 	forEach(t, func(t *testing.T, db *dbtest.DB) {
-		config, err := configure(settings(db))
-		require.NoError(t, err)
-		connector := newConnector(config)
 		for range 5 {
+			config, err := configure(settings(db))
+			require.NoError(t, err)
+			connector := newConnector(config)
 			opened, err := connector.Connect(deadline(t))
 			require.NoError(t, err)
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
@@ -181,7 +181,7 @@ func TestCloseWaits(t *testing.T) {
 			default:
 				require.Fail(t, "a goroutine is still at it")
 			}
+			require.Empty(t, connector.closing)
 		}
-		require.Empty(t, connector.closing)
 	})
 }

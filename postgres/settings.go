@@ -29,8 +29,8 @@ var options = map[string]string{
 	"dbname": "database", "database": "database", "client_encoding": "charset",
 }
 
-// configure has pgx parse the settings, as the connection string that they stand for. The password is not in that string, which pgx
-// quotes in its errors.
+// configure has pgx parse the settings, as the connection string that they stand for. The password is not in that
+// string, which pgx quotes in its errors.
 func configure(s backend.Settings) (*pgx.ConnConfig, error) {
 	settings, err := connString(s)
 	if err != nil {
@@ -138,7 +138,8 @@ func checkCharset(charset string) error {
 	return fmt.Errorf("charset: %q is not UTF-8, which a connection to PostgreSQL always uses: leave it out", charset)
 }
 
-// problem is what pgx says is wrong, without the connection string in front: it may hold the password of a key file (sslpassword).
+// problem is what pgx says is wrong, without the connection string in front: it may hold the password of a key file
+// (sslpassword).
 func problem(err error) string {
 	text := err.Error()
 	if i := strings.LastIndex(text, "`: "); i >= 0 {

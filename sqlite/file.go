@@ -29,7 +29,7 @@ func newFile(path string, query url.Values, every time.Duration) (driver.Connect
 		return nil, err
 	}
 	if query.Get("vfs") != "" { // where its files are, only it knows
-		return inner, nil
+		return &plain{inner}, nil
 	}
 	return &file{Connector: inner, path: path, every: every}, nil
 }
@@ -44,7 +44,20 @@ func (f *file) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the file went away while it was opened: %w", err), inner.Close())
 	}
-	return &conn{Conn: inner.(guard.Conn), Validator: inner.(driver.Validator), file: f, opened: info, looked: time.Now()}, nil
+	kept := keepStatements(inner)
+	return &conn{Conn: kept, Validator: kept, file: f, opened: info, looked: time.Now()}, nil
+}
+
+// plain opens connections to whatever a VFS makes of the name.
+type plain struct{ driver.Connector }
+
+// Connect implements driver.Connector.
+func (p *plain) Connect(ctx context.Context) (driver.Conn, error) {
+	inner, err := p.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return keepStatements(inner), nil
 }
 
 // explain adds what SQLite does not say when it can't open a file.
@@ -59,8 +72,8 @@ func (f *file) explain(err error) error {
 	return err
 }
 
-// conn is a connection to a file. What can go wrong with one that idles is that the file is deleted, or replaced by another one: it would
-// go on to write to a file that has no name any more.
+// conn is a connection to a file. What can go wrong with one that idles is that the file is deleted, or replaced by
+// another one: it would go on to write to a file that has no name any more.
 type conn struct {
 	guard.Conn
 	driver.Validator

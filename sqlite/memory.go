@@ -11,8 +11,9 @@ import (
 	"modernc.org/sqlite"
 )
 
-// memory opens connections to a database in memory. To SQLite's ":memory:", each would be a database of its own. The VFS "memdb"
-// shares one between connections that open the same name, with the locks of a file, as long as one of them is open: the keeper.
+// memory opens connections to a database in memory. To SQLite's ":memory:", each would be a database of its own. The VFS
+// "memdb" shares one between connections that open the same name, with the locks of a file, as long as one of them is
+// open: the keeper.
 type memory struct {
 	driver.Connector
 	mu     sync.Mutex
@@ -42,7 +43,11 @@ func (m *memory) Connect(ctx context.Context) (driver.Conn, error) {
 		}
 		m.keeper = keeper
 	}
-	return m.Connector.Connect(ctx)
+	inner, err := m.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return keepStatements(inner), nil
 }
 
 // Close ends the database.

@@ -1,5 +1,5 @@
-// Package sqlite opens SQLite files, through modernc.org/sqlite, which needs no C compiler. A program that keeps its sessions in a
-// file imports it:
+// Package sqlite opens SQLite files, through modernc.org/sqlite, which needs no C compiler. A program that keeps its
+// sessions in a file imports it:
 //
 //	import _ "github.com/entsession/entsession/sqlite"
 //
@@ -28,14 +28,15 @@ func init() {
 
 // Connector makes the connector of a pool. It opens nothing.
 //
-// Database is the file, which is created when it is missing; its directory is not. ":memory:" is a database in memory that the pool's connections
-// share, and that ends with the pool.
+// Database is the file, which is created when it is missing; its directory is not. ":memory:" is a database in memory
+// that the pool's connections share, and that ends with the pool.
 //
 // Params are PRAGMAs by their names, such as {"synchronous": "extra"}, SQLite's URI parameters (mode, cache, vfs and so
-// on), and the driver's own, which begin with an underscore. Defaults: journal_mode=wal, synchronous=full, busy_timeout=10000 (milliseconds),
-// foreign_keys=on, _txlock=immediate and _time_format=sqlite.
+// on), and the driver's own, which begin with an underscore. Defaults: journal_mode=wal, synchronous=full,
+// busy_timeout=10000 (milliseconds), foreign_keys=on, _txlock=immediate and _time_format=sqlite.
 //
-// Username, Hostname and Port have no meaning here and are ignored. A password is an error, for the file would not be protected by it.
+// Username, Hostname and Port have no meaning here and are ignored. A password is an error, for the file would not be
+// protected by it.
 func Connector(s backend.Settings) (driver.Connector, error) {
 	inner, target, err := connector(s)
 	if err != nil {

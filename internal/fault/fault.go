@@ -25,8 +25,9 @@ const (
 	NotSent
 	// ReadOnly means the server takes no writes: the connection must go, a new one may find the new primary.
 	ReadOnly
-	// Contention means a deadlock, a serialization failure, a lock wait that timed out or a busy SQLite file: nothing was done, try again.
-	// Within a transaction the whole of it is to be repeated, after a rollback (MySQL's 1205 leaves it open).
+	// Contention means a deadlock, a serialization failure, a lock wait that timed out or a busy SQLite file: nothing was
+	// done, try again. Within a transaction the whole of it is to be repeated, after a rollback (MySQL's 1205 leaves it
+	// open).
 	Contention
 	// StalePlan means that a prepared statement no longer fits the table: nothing was done, try again.
 	StalePlan
@@ -58,8 +59,9 @@ func (k Kind) String() string {
 
 // Of is the kind of an error: of nil, of a context that ended, and of what it does not know, Other.
 //
-// An error that says that a deadline passed while connecting is NotSent: the drivers bound that by a time of their own. If it was the caller's
-// deadline, the guard knows and says Other; of a driver without it, only the caller's context tells.
+// An error that says that a deadline passed while connecting is NotSent: the drivers bound that by a time of their own.
+// If it was the caller's deadline, the guard knows and says Other; of a driver without it, only the caller's context
+// tells.
 func Of(err error) Kind {
 	if err == nil {
 		return Other
@@ -91,8 +93,8 @@ func coded(err error) (Kind, bool) {
 	return Other, false
 }
 
-// Code is the database's own code for an error, such as "SQLSTATE 42P01" or "error 1146". It holds nothing of the statement and its values,
-// unlike the error's text. "" means that the error is not the database's.
+// Code is the database's own code for an error, such as "SQLSTATE 42P01" or "error 1146". It holds nothing of the
+// statement and its values, unlike the error's text. "" means that the error is not the database's.
 func Code(err error) string {
 	if code, ok := sqlState(err); ok {
 		return "SQLSTATE " + code

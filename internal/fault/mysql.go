@@ -31,7 +31,7 @@ var mysqlNumbers = map[uint16]Kind{
 	2013: Lost, // CR_SERVER_LOST. The same
 	3169: Lost, // ER_SESSION_WAS_KILLED. MySQL
 
-	1290: ReadOnly, // ER_OPTION_PREVENTS_STATEMENT: read_only. There are other options that could, but none that a store's statements meet
+	1290: ReadOnly, // ER_OPTION_PREVENTS_STATEMENT: read_only, of all options the one that a store's statements may meet
 	1792: ReadOnly, // ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION: transaction_read_only
 	1836: ReadOnly, // ER_READ_ONLY_MODE
 	1874: ReadOnly, // ER_INNODB_READ_ONLY
@@ -60,7 +60,9 @@ var mysqlNumbers = map[uint16]Kind{
 	4025: Constraint, // ER_CONSTRAINT_FAILED. MariaDB
 
 	1300: Charset, // ER_INVALID_CHARACTER_STRING
-	1366: Charset, // ER_TRUNCATED_WRONG_VALUE_FOR_FIELD: "incorrect string value". Also "incorrect integer value", which only its text tells apart: such a value fails again whatever is done about a character set
+	// ER_TRUNCATED_WRONG_VALUE_FOR_FIELD: "incorrect string value". Also "incorrect integer value", which only its text
+	// tells apart: such a value fails again whatever is done about a character set.
+	1366: Charset,
 	3854: Charset, // ER_CANNOT_CONVERT_STRING. MySQL 8
 	3988: Charset, // ER_IMPOSSIBLE_STRING_CONVERSION. MySQL 8
 
@@ -72,8 +74,8 @@ var mysqlNumbers = map[uint16]Kind{
 // mysqlNumber takes the number out of a driver's error. It knows nothing until RegisterMySQL.
 var mysqlNumber = func(error) (uint16, bool) { return 0, false }
 
-// RegisterMySQL tells how to read the driver's errors, so that a program without MySQL need not link it: number takes the server's
-// error number out of one, broken are those that mean that the connection broke. It is called from init.
+// RegisterMySQL tells how to read the driver's errors, so that a program without MySQL need not link it: number takes
+// the server's error number out of one, broken are those that mean that the connection broke. It is called from init.
 func RegisterMySQL(number func(error) (uint16, bool), broken ...error) {
 	mysqlNumber = number
 	lost = append(lost, broken...)

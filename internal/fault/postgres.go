@@ -6,8 +6,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// sqlStates are the codes of PostgreSQL (its manual, appendix A "PostgreSQL Error Codes") and of what speaks its protocol.
-// Classes that are not listed code by code are in ofSQLState.
+// sqlStates are the codes of PostgreSQL (its manual, appendix A "PostgreSQL Error Codes") and of what speaks its
+// protocol. Classes that are not listed code by code are in ofSQLState.
 var sqlStates = map[string]Kind{
 	"08001": NotSent, // sqlclient_unable_to_establish_sqlconnection
 	"08004": NotSent, // sqlserver_rejected_establishment_of_sqlconnection
@@ -23,7 +23,7 @@ var sqlStates = map[string]Kind{
 	"23505": Duplicate, // unique_violation
 
 	"25006": ReadOnly, // read_only_sql_transaction: a standby, or default_transaction_read_only
-	"25P03": NotSent,  // idle_in_transaction_session_timeout: the transaction was rolled back before this statement was read
+	"25P03": NotSent,  // idle_in_transaction_session_timeout: rolled back before this statement was read
 	"25P04": Lost,     // transaction_timeout
 
 	"26000": StalePlan, // invalid_sql_statement_name: a pooler has given us another server connection
@@ -38,7 +38,7 @@ var sqlStates = map[string]Kind{
 
 	"53300": NotSent,    // too_many_connections
 	"55P03": Contention, // lock_not_available: lock_timeout, NOWAIT
-	"57P01": Lost,       // admin_shutdown: also what an idle connection finds that was ended, but that can't be told apart
+	"57P01": Lost,       // admin_shutdown. An idle connection that was ended finds it too: that can't be told apart
 	"57P02": Lost,       // crash_shutdown
 	"57P03": NotSent,    // cannot_connect_now: starting, stopping or recovering
 	"57P05": NotSent,    // idle_session_timeout: the session was gone before this statement was read
@@ -70,8 +70,9 @@ func ofSQLState(code string, err error) Kind {
 	return Other
 }
 
-// planChanged tells "cached plan must not change result type" from all else that is 0A000, feature_not_supported. The message may be in any
-// language, but not the name of the server's function that raised it: the only one in plancache.c that does.
+// planChanged tells "cached plan must not change result type" from all else that is 0A000, feature_not_supported. The
+// message may be in any language, but not the name of the server's function that raised it (plancache.c), which raises
+// no other 0A000.
 func planChanged(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && pg.Routine == "RevalidateCachedQuery"

@@ -43,8 +43,8 @@ func ofSQLite(code int, text string) Kind {
 }
 
 // ofSQLiteText is the one place where a text decides: for SQLite a missing table is an error like any other in the
-// statement, with the code SQLITE_ERROR and nothing else. Its messages are in English always, and are those of build.c, resolve.c,
-// insert.c and update.c in its source since version 3.
+// statement, with the code SQLITE_ERROR and nothing else. Its messages are in English always; these are in build.c,
+// resolve.c, insert.c and update.c of its source.
 func ofSQLiteText(text string) Kind {
 	switch {
 	case strings.Contains(text, "no such table: "), strings.Contains(text, "unknown database "):
@@ -72,8 +72,8 @@ func sqliteCode(err error) (code int, text string, ok bool) {
 	return 0, "", false
 }
 
-// cgoSQLiteCode reads the code from a sqlite3.Error of github.com/mattn/go-sqlite3, or of one of its descendants: a struct that
-// nothing here may link, for it needs a C compiler.
+// cgoSQLiteCode reads the code from a sqlite3.Error of github.com/mattn/go-sqlite3, or of one of its descendants: a
+// struct that nothing here may link, for it needs a C compiler.
 func cgoSQLiteCode(err error) (int, bool) {
 	v := reflect.ValueOf(err)
 	if v.Kind() == reflect.Pointer {

@@ -13,8 +13,8 @@ import (
 
 // transport is the kind of an error that the database did not send: what became of the connection.
 func transport(err error) Kind {
-	// pgx says this, and that it is safe to retry, also when the connection broke while it waited for the answer to a statement
-	// without arguments, such as COMMIT: MultiResultReader.NextResult asks the broken connection a second time.
+	// pgx says this, and that it is safe to retry, also when the connection broke while it waited for the answer to a
+	// statement without arguments, such as COMMIT: MultiResultReader.NextResult asks the broken connection again.
 	if errors.Is(err, pgconn.ErrConnClosed) {
 		return Lost
 	}
@@ -33,6 +33,9 @@ func transport(err error) Kind {
 	return Other
 }
 
-// lost are the errors of a connection that broke while a statement was under way. The drivers pass on what the network gave
-// them; the MySQL driver has errors of its own, see RegisterMySQL.
-var lost = []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, io.ErrShortWrite, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE, syscall.ETIMEDOUT}
+// lost are the errors of a connection that broke while a statement was under way. The drivers pass on what the network
+// gave them; the MySQL driver has errors of its own, see RegisterMySQL.
+var lost = []error{
+	io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, io.ErrShortWrite, net.ErrClosed,
+	syscall.ECONNRESET, syscall.EPIPE, syscall.ETIMEDOUT,
+}

@@ -9,8 +9,8 @@ import (
 	"github.com/entsession/entsession/internal/fault"
 )
 
-// conn is a connection under guard. sql.DB uses it from one goroutine at a time. Rows are not wrapped: an error that matters here comes before
-// the first row.
+// conn is a connection under guard. sql.DB uses it from one goroutine at a time. Rows are not wrapped: an error that
+// matters here comes before the first row.
 type conn struct {
 	inner     Conn
 	checker   driver.NamedValueChecker // nil when inner is none
@@ -75,8 +75,8 @@ func (c *conn) ResetSession(ctx context.Context) error {
 	return c.check(ctx)
 }
 
-// use is for the first use, for which sql.DB calls no ResetSession: a connection that was made for a caller who has meanwhile
-// got another one idles too.
+// use is for the first use, for which sql.DB calls no ResetSession: a connection that was made for a caller who has
+// meanwhile got another one idles too.
 func (c *conn) use(ctx context.Context) error {
 	if !c.unused {
 		return nil
@@ -115,8 +115,8 @@ func (c *conn) seen(err error) error {
 	}
 	switch fault.Of(err) {
 	case fault.NotSent:
-		// ErrBadConn is what the driver says of a connection that it has closed itself, as it does when a context ends: that is no
-		// news about the others.
+		// ErrBadConn is what the driver says of a connection that it has closed itself, as it does when a context ends:
+		// that is no news about the others.
 		if errors.Is(err, driver.ErrBadConn) {
 			return err
 		}

@@ -3,8 +3,8 @@
 //
 //   - prepares each new connection with the OnConnect statements;
 //   - checks a connection that idled for long before it is used again, and replaces it when it is dead;
-//   - drops a connection once it has shown that it is of no use any more, such as one to a server that became read-only, and then
-//     all those that are older, for they have most likely met the same fate;
+//   - drops a connection once it has shown that it is of no use any more, such as one to a server that became read-only,
+//     and then all those that are older, for they have most likely met the same fate;
 //   - bounds how long connecting takes.
 //
 // This file makes connections, conn.go watches over them, stmt.go over their statements and transactions.
@@ -28,7 +28,8 @@ type Options struct {
 	Target string
 	// OnConnect are statements run on each new connection, before anything else.
 	OnConnect []string
-	// CheckThreshold is how long a connection may idle in the pool without being checked before its next use. Zero checks it every time.
+	// CheckThreshold is how long a connection may idle in the pool without being checked before its next use. Zero
+	// checks it every time.
 	CheckThreshold time.Duration
 	// ConnectTimeout bounds a driver's Connect. Zero leaves that to the driver.
 	ConnectTimeout time.Duration
@@ -46,11 +47,13 @@ type Conn interface {
 }
 
 const (
-	// onConnectTimeout bounds all OnConnect statements of a connection together: a pool opens connections under a context without deadline.
+	// onConnectTimeout bounds all OnConnect statements of a connection together: a pool opens connections under a
+	// context without deadline.
 	onConnectTimeout = 30 * time.Second
 	// checkTimeout bounds the check of an idle connection. An answer takes one trip to the database and back.
 	checkTimeout = 5 * time.Second
-	// flushInterval is the least time between two flushes, so that a database that stays read-only doesn't make a pool reconnect all the time.
+	// flushInterval is the least time between two flushes, so that a database that stays read-only doesn't make a pool
+	// reconnect all the time.
 	flushInterval = time.Second
 )
 
@@ -113,8 +116,8 @@ func (c *Connector) open(ctx context.Context) (driver.Conn, error) {
 	return opened, err
 }
 
-// prepare runs the OnConnect statements. What the database says of one may quote it, and it may hold a secret: the error has its
-// position and the database's code instead.
+// prepare runs the OnConnect statements. What the database says of one may quote it, and it may hold a secret: the error
+// has its position and the database's code instead.
 func (c *Connector) prepare(ctx context.Context, inner Conn) error {
 	if len(c.options.OnConnect) == 0 {
 		return nil
@@ -136,7 +139,8 @@ func (c *Connector) prepare(ctx context.Context, inner Conn) error {
 	return nil
 }
 
-// failed tells the end of the caller's context from that of the time that a driver gives a connection. Both say "deadline exceeded".
+// failed tells the end of the caller's context from that of the time that a driver gives a connection. Both say
+// "deadline exceeded".
 func (c *Connector) failed(ctx context.Context, err error) *fault.ConnectError {
 	failed := fault.Connecting(c.options.Target, err)
 	// The network may notice a deadline a moment before the context does.

@@ -5,8 +5,8 @@ import (
 	"database/sql/driver"
 )
 
-// innerStmt is what a driver's prepared statement must be able to do to be watched. It is not asked for driver.ColumnConverter: the
-// drivers here that have one have a NamedValueChecker too, which goes first.
+// innerStmt is what a driver's prepared statement must be able to do to be watched. It is not asked for
+// driver.ColumnConverter: the driver here that has one has a NamedValueChecker too, which goes first.
 type innerStmt interface {
 	driver.Stmt
 	driver.StmtExecContext

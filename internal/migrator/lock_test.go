@@ -80,8 +80,13 @@ func TestCancelledBetweenStatements(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		files := directory(t, three(kind.Dialect))
 		applied, err := Apply(ctx, Target{Driver: openDriver(kind.Dialect, pool), files: files, Progress: func(version string, stmt, _ int) {
-			if version == "2" && stmt == 1 {
-				cancel()
+			if version != "2" || stmt != 1 {
+				return
+			}
+			cancel()
+			if kind.Dialect == dialect.MySQL {
+				given := func() bool { return pool.Stats().InUse == 0 }
+				assert.Never(t, given, 200*time.Millisecond, 5*time.Millisecond, "the connection went back with the lock")
 			}
 		}})
 		require.ErrorIs(t, err, context.Canceled)

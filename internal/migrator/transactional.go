@@ -95,10 +95,6 @@ func (m *migrator) lock(ctx context.Context, tx dialect.Tx, seen history) error 
 	if m.names.dialect == dialect.SQLite {
 		return m.lockSQLite(ctx, tx, seen)
 	}
-	// What is read after the lock must be what the last holder has written, whatever isolation is the default.
-	if err := tx.Exec(ctx, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED", []any{}, nil); err != nil {
-		return fmt.Errorf("beginning: %w", err)
-	}
 	if m.unlocked {
 		return nil
 	}

@@ -123,3 +123,18 @@ func TestNotJSON(t *testing.T) {
 	require.Contains(t, out.String(), "go: no such module\n")
 	require.Contains(t, out.String(), "0 passed, 0 failed, 0 skipped\n")
 }
+
+// TestLostResult shows that a test whose result is missing does not count as passed, even in a package that did.
+func TestLostResult(t *testing.T) {
+	t.Parallel()
+	var kept []byte
+	for line := range bytes.Lines(goTest(t, "good")) {
+		if !bytes.Contains(line, []byte(`"Action":"pass","Package":"example.org/m/good","Test":"TestPass"`)) {
+			kept = append(kept, line...)
+		}
+	}
+	var out bytes.Buffer
+	require.Equal(t, 1, run(bytes.NewReader(kept), &out, false), out.String())
+	require.Contains(t, out.String(), "FAIL\texample.org/m/good")
+	require.Contains(t, out.String(), "2 passed, 1 failed, 0 skipped")
+}

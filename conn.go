@@ -56,6 +56,10 @@ func (a attempt) unknown(why string) error {
 // try runs f until it succeeds, fails for good, or the budget of retries is spent. f must be safe to repeat: guarded by the
 // version it writes, or idempotent.
 func (s *Store) try(ctx context.Context, f func(ctx context.Context, set *stmt.Set, a attempt) error) error {
+	if !s.calls.TryRLock() { // Close waits, or is done
+		return ErrClosed
+	}
+	defer s.calls.RUnlock()
 	var a attempt
 	for n, stale := 1, false; ; n++ {
 		err := s.once(ctx, f, a)

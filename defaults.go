@@ -35,7 +35,7 @@ const (
 func (c Config) WithDefaults() (Config, error) {
 	var errs []error
 	bad := func(field string, value any, rule string) {
-		errs = append(errs, fmt.Errorf("%s: %v %s", field, value, rule))
+		errs = append(errs, wrong(field, "%v %s", value, rule))
 	}
 	seconds := func(field string, d *time.Duration, byDefault time.Duration, negative bool) {
 		switch {
@@ -77,7 +77,7 @@ func (c Config) WithDefaults() (Config, error) {
 		c.Table = defaultTable
 	}
 	if schema, _, err := stmt.ParseName(c.Table); err != nil {
-		errs = append(errs, fmt.Errorf("Table: %w", err))
+		errs = append(errs, wrong("Table", "%w", err))
 	} else if schema != "" && driver == "sqlite" && schema != "main" {
 		bad("Table", fmt.Sprintf("%q", c.Table), "names a schema, and SQLite has none: give the table alone")
 	}
@@ -153,7 +153,7 @@ func driverName(name string) (string, error) {
 	case "sqlite", "sqlite3":
 		return "sqlite", nil
 	}
-	return name, fmt.Errorf("Driver: %q is unknown: use postgres, mysql or sqlite", name)
+	return name, wrong("Driver", "%q is unknown: use postgres, mysql or sqlite", name)
 }
 
 // dialects maps ent's names to ours.

@@ -20,6 +20,10 @@ func (s *Store) Migrate(ctx context.Context) error {
 	case s.closed.Load():
 		return ErrClosed
 	}
+	if !s.calls.TryRLock() {
+		return ErrClosed
+	}
+	defer s.calls.RUnlock()
 	_, err := migrator.Apply(ctx, s.migrations())
 	s.set.Store(nil) // look at the columns again
 	return s.fail("migrate", err, nil)
@@ -44,6 +48,10 @@ func (s *Store) Migrations(ctx context.Context) ([]Migration, error) {
 	case s.closed.Load():
 		return nil, ErrClosed
 	}
+	if !s.calls.TryRLock() {
+		return nil, ErrClosed
+	}
+	defer s.calls.RUnlock()
 	files, err := migrator.Status(ctx, s.migrations())
 	if err != nil {
 		return nil, s.fail("read the state of the migrations", err, nil)

@@ -38,6 +38,7 @@ type Store struct {
 	closing context.CancelFunc
 	life    context.Context // ends with Close
 	tasks   sync.WaitGroup  // goroutines of the store's own
+	calls   sync.RWMutex    // read-locked by whoever uses the database, locked by Close
 }
 
 // Open opens a pool of connections and a store on it, and checks that the database answers. The table need not exist
@@ -48,7 +49,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	cfg, err := cfg.WithDefaults()
 	if err == nil && cfg.Database == "" {
-		err = errors.New(`Database: is required: the name of the database, or SQLite's file`)
+		err = wrong("Database", "is required: the name of the database, or SQLite's file")
 	}
 	if err != nil {
 		return nil, invalid(err)
@@ -96,6 +97,11 @@ func New(ctx context.Context, drv dialect.Driver, cfg Config) (*Store, error) {
 			return nil, fmt.Errorf("entsession: new: Driver: %q does not fit the driver given, which is %s", cfg.Driver, name)
 		}
 	}
+	if name == "mysql" { // without the package, MySQL's error numbers mean nothing to us, and a retry is never right
+		if _, err := backend.Lookup(name); err != nil {
+			return nil, fmt.Errorf("entsession: new: %w", err)
+		}
+	}
 	cfg.Driver = name
 	cfg, err := cfg.WithDefaults()
 	if err != nil {
@@ -126,16 +132,21 @@ func newStore(drv dialect.Driver, cfg Config) *Store {
 // goes past every guard of the store, and it knows this module's columns only. Don't close it: close the store.
 func (s *Store) Client() *ent.Client { return s.client }
 
-// Close ends the store's background work and closes its pool. It waits for both. Calls under way fail or finish, later
-// ones return ErrClosed. Closing twice is fine.
+// Close ends the store's background work, waits for the statements under way and closes the pool. Calls that would need another
+// statement, and all later ones, return ErrClosed. Closing twice is fine. A function given to Update must not call it.
 func (s *Store) Close() error {
-	if s.closed.Swap(true) {
+	s.purger.mu.Lock() // a draw that comes first has counted its task, one that comes later sees that the store is closed
+	closed := s.closed.Swap(true)
+	s.purger.mu.Unlock()
+	if closed {
 		return nil
 	}
 	s.closing()
-	s.purger.mu.Lock() // a draw that came first has counted its task, one that comes later sees that the store is closed
-	s.purger.mu.Unlock()
 	s.tasks.Wait()
+	// Statements end within their context or the statement timeout. A driver that is asked to close under them may leave a
+	// goroutine behind.
+	s.calls.Lock()
+	defer s.calls.Unlock()
 	if s.pool == nil {
 		return nil
 	}
@@ -143,6 +154,11 @@ func (s *Store) Close() error {
 		return fmt.Errorf("entsession: close: %w", err)
 	}
 	return nil
+}
+
+// wrong is a problem with a field of the configuration.
+func wrong(field, format string, args ...any) error {
+	return fmt.Errorf("%s: %w", field, fmt.Errorf(format, args...))
 }
 
 // invalid puts every problem of a configuration on a line of its own.

@@ -49,7 +49,7 @@ func params(given map[string]string) (url.Values, error) {
 	for name, value := range given {
 		switch {
 		case name == "mode" && value == "memory":
-			return nil, errors.New("mode: for a database in memory, the database is :memory:")
+			return nil, errors.New("mode: for a database in memory, name it \":memory:\" as the database")
 		case strings.HasPrefix(name, "_"), slices.Contains(uriParams, name):
 			query.Set(name, value)
 		case !slices.Contains(checked, name) && !slices.Contains(pragmas, name):
@@ -72,7 +72,7 @@ func params(given map[string]string) (url.Values, error) {
 func absolute(path string) (string, error) {
 	switch {
 	case path == "":
-		return "", errors.New("database: is required: the path of a file, or :memory:")
+		return "", errors.New("database: is required: the path of a file, or \":memory:\" for one in memory")
 	case strings.ContainsRune(path, 0):
 		return "", errors.New("database: holds a NUL character")
 	case strings.HasPrefix(path, "file:"):

@@ -75,6 +75,10 @@ func TestParams(t *testing.T) {
 	} {
 		require.Equal(t, want, text(t, pool, `PRAGMA `+pragma), pragma)
 	}
+	dotfile := open(t, backend.Settings{Database: filepath.Join(t.TempDir(), "d"), Params: map[string]string{"vfs": "unix-dotfile", "journal_mode": "delete"}})
+	_, err := dotfile.Exec(`CREATE TABLE t (n int)`)
+	require.NoError(t, err)
+
 	for range 2 {
 		tx, err := pool.Begin()
 		require.NoError(t, err, "two deferred transactions")

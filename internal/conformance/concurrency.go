@@ -111,6 +111,39 @@ func testSharedSession(t *testing.T, e *env) {
 	require.Equal(t, subject, e.text("SELECT subject FROM sessions WHERE id = $1", s.Key()), "the last one saved")
 }
 
+// testCloseDuringCalls: whoever is under way when the store is closed finishes or hears that it is closed, and nothing is left behind,
+// which the leak check at the end of the run sees.
+func testCloseDuringCalls(t *testing.T, e *env) {
+	e.store()
+	for range 5 {
+		store := e.open(func(c *entsession.Config) {
+			c.DisableAutopurge, c.PurgeInterval, c.Rand = false, -1, func() float64 { return 0 }
+		})
+		s := e.create(store, "0")
+		begun := make(chan struct{}, 8)
+		var wg sync.WaitGroup
+		for range cap(begun) {
+			wg.Go(func() {
+				for n := 0; ; n++ {
+					_, err := store.Update(ctx, s.ID(), increment)
+					if n == 0 {
+						begun <- struct{}{}
+					}
+					if err != nil {
+						if err != entsession.ErrClosed {
+							t.Errorf("Update: %v", err)
+						}
+						return
+					}
+				}
+			})
+		}
+		<-begun
+		require.NoError(t, store.Close())
+		wg.Wait()
+	}
+}
+
 // testPoolOfOne: no call needs a second connection while it holds one.
 func testPoolOfOne(t *testing.T, e *env) {
 	store := e.store(func(c *entsession.Config) { c.MaxOpenConns = 1 })

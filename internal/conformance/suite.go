@@ -32,6 +32,7 @@ func Run(t *testing.T, kind dbtest.Kind) {
 		{"NoIDInErrors", testNoIDInErrors},
 		{"Misuse", testMisuse},
 		{"Closed", testClosed},
+		{"CloseDuringCalls", testCloseDuringCalls},
 		{"CancelledContext", testCancelledContext},
 		{"MissingTable", testMissingTable},
 		{"WrongPassword", testWrongPassword},

@@ -2,12 +2,14 @@ package fault_test
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"syscall"
 	"testing"
 
@@ -30,6 +32,8 @@ func (e cgoError) Error() string { return e.err }
 
 func TestOf(t *testing.T) {
 	t.Parallel()
+	_, unreachable := pgconn.Connect(deadline(t), "host=127.0.0.1 port=1 sslmode=disable")
+	require.IsType(t, &pgconn.ConnectError{}, unreachable, "what pgx says without our guard")
 	for _, c := range []struct {
 		err  error
 		want fault.Kind
@@ -44,6 +48,8 @@ func TestOf(t *testing.T) {
 		{io.EOF, fault.Lost},
 		{net.ErrClosed, fault.Lost},
 		{syscall.ECONNRESET, fault.Lost},
+		{syscall.ENOSPC, fault.Other},
+		{&os.PathError{Op: "write", Err: syscall.ENOSPC}, fault.Other},
 		{syscall.ECONNREFUSED, fault.NotSent},
 		{&net.OpError{Op: "read", Err: syscall.ETIMEDOUT}, fault.Lost},
 		{&net.OpError{Op: "dial", Err: syscall.EHOSTUNREACH}, fault.NotSent},
@@ -57,6 +63,8 @@ func TestOf(t *testing.T) {
 		{fault.Connecting("x", pgconn.ErrReadOnlyConnection), fault.ReadOnly},
 		{fault.Connecting("x", &pgconn.PgError{Code: "57P01"}), fault.NotSent},
 		{fault.Connecting("x", &pgconn.PgError{Code: "42P01"}), fault.Other},
+		{fault.Connecting("x", &tls.CertificateVerificationError{Err: errors.New("unknown authority")}), fault.Other},
+		{unreachable, fault.NotSent},
 		{&pgconn.PgError{Code: "40003"}, fault.Lost},
 		{&pgconn.PgError{Code: "08006"}, fault.Lost},
 		{&pgconn.PgError{Code: "08P01"}, fault.Lost},

@@ -87,11 +87,9 @@ func requireFault(t *testing.T, want fault.Kind, codes []string, err error) {
 
 func code(c string) []string { return []string{c} }
 
-const fiveMilliseconds = 5 * time.Millisecond
-
 // time5ms ends after five milliseconds.
 func time5ms(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), fiveMilliseconds)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -3,6 +3,7 @@ package fault_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -235,7 +236,7 @@ func TestContextEnded(t *testing.T) {
 					return ctx, cancel
 				},
 				"deadline": func(ctx context.Context) (context.Context, context.CancelFunc) {
-					return context.WithTimeout(ctx, fiveMilliseconds)
+					return context.WithTimeout(ctx, 5*time.Millisecond)
 				},
 			} {
 				require.NoError(t, pool.PingContext(deadline(t)))

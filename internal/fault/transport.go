@@ -26,8 +26,13 @@ func transport(err error) Kind {
 	if errors.As(err, &op) && op.Op == "dial" {
 		return NotSent
 	}
+	// A syscall.Errno passes for a net.Error, and may be a full disk: of those, only the listed ones are the network's.
 	var network net.Error
-	if errors.As(err, &network) || slices.ContainsFunc(lost, func(l error) bool { return errors.Is(err, l) }) {
+	isNetwork := errors.As(err, &network)
+	if _, raw := network.(syscall.Errno); raw {
+		isNetwork = false
+	}
+	if isNetwork || slices.ContainsFunc(lost, func(l error) bool { return errors.Is(err, l) }) {
 		return Lost
 	}
 	return Other

@@ -14,13 +14,13 @@ import (
 	"ariga.io/atlas/sql/sqlite"
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
-	_ "github.com/go-sql-driver/mysql"
 	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	_ "modernc.org/sqlite"
 
 	"github.com/entsession/entsession/internal/dbtest"
+	_ "github.com/entsession/entsession/mysql"
 )
 
 func TestMain(m *testing.M) {

@@ -18,6 +18,7 @@ import (
 
 	"entgo.io/ent/dialect"
 
+	"github.com/entsession/entsession/internal/fault"
 	"github.com/entsession/entsession/migrations"
 )
 
@@ -78,7 +79,7 @@ func Apply(ctx context.Context, t Target) (applied []string, err error) {
 			applied, failures = append(applied, version), 0
 			pause.reset()
 			continue
-		case errors.Is(err, errLocked) || busy(err): // someone else is at work
+		case errors.Is(err, errLocked) || m.busy(err): // someone else is at work
 		case repeatable(err) && failures < maxFailures:
 			failures++
 		default:
@@ -140,6 +141,11 @@ func (m *migrator) step(ctx context.Context, seen history) (version string, err 
 		return m.stepMySQL(ctx)
 	}
 	return m.stepInTransaction(ctx, seen)
+}
+
+// busy tells whether another connection has locked the SQLite file.
+func (m *migrator) busy(err error) bool {
+	return m.names.dialect == dialect.SQLite && fault.Of(err) == fault.Contention
 }
 
 func (m *migrator) progress(version string, stmt, total int) {

@@ -6,37 +6,25 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/require"
 )
 
-// codeError and its like are errors as drivers have them that this module does not know.
-type codeError struct{ Code int32 }
-
-func (codeError) Error() string { return "busy" }
-
-type numberError struct {
-	Number uint16
-	Code   string
-}
-
-func (*numberError) Error() string { return "no" }
-
 func TestCodes(t *testing.T) {
 	t.Parallel()
-	wrap := func(err error) error { return fmt.Errorf("doing: %w", errors.Join(errors.New("other"), err)) }
-	require.True(t, busy(wrap(codeError{5})))
-	require.True(t, busy(wrap(codeError{5 | 2<<8})), "an extended code")
-	require.True(t, busy(wrap(codeError{6})))
-	require.False(t, busy(wrap(codeError{1})))
-	require.False(t, busy(wrap(&numberError{5, "5"})))
-	require.False(t, busy(nil))
-	require.True(t, alreadyDone(wrap(&numberError{Number: 1061})))
-	require.False(t, alreadyDone(wrap(&numberError{Number: 1064})))
-	require.False(t, alreadyDone((*numberError)(nil)))
-	require.True(t, repeatable(wrap(&numberError{Number: 1213})))
+	wrap := func(err error) error { return fmt.Errorf("doing: %w", err) }
+	mysqlError := func(number uint16) error { return wrap(&mysql.MySQLError{Number: number}) }
+	require.True(t, alreadyDone(mysqlError(1061)))
+	require.False(t, alreadyDone(mysqlError(1064)))
+	require.False(t, alreadyDone(nil))
+	require.True(t, repeatable(mysqlError(1213)))
+	require.True(t, repeatable(mysqlError(1062)))
+	require.False(t, repeatable(mysqlError(1050)))
 	require.True(t, repeatable(wrap(stateError("40001"))))
+	require.True(t, repeatable(wrap(stateError("42P07"))))
 	require.False(t, repeatable(wrap(stateError("42501"))))
 	require.True(t, repeatable(wrap(raceError{errors.New("x")})))
+	require.False(t, repeatable(errors.New("x")))
 	require.True(t, noAdvisoryLocks(wrap(stateError("42883"))))
 	require.False(t, noAdvisoryLocks(nil))
 }
@@ -62,6 +50,6 @@ func TestParseTime(t *testing.T) {
 
 func TestStates(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "pending, applied, applied in part, altered after it was applied, State(9)",
+	require.Equal(t, "pending, applied, partial, altered, State(9)",
 		fmt.Sprintf("%s, %s, %s, %s, %s", Pending, Applied, Partial, Altered, State(9)))
 }

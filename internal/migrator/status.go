@@ -24,9 +24,9 @@ func (s State) String() string {
 	case Applied:
 		return "applied"
 	case Partial:
-		return "applied in part"
+		return "partial"
 	case Altered:
-		return "altered after it was applied"
+		return "altered"
 	}
 	return fmt.Sprintf("State(%d)", int(s))
 }

@@ -128,7 +128,7 @@ func (m *migrator) lockSQLite(ctx context.Context, tx dialect.Tx, seen history) 
 		return nil
 	}
 	err := m.createHistory(ctx, tx, seen.table)
-	if err != nil && !busy(err) && ctx.Err() == nil {
+	if err != nil && !m.busy(err) && ctx.Err() == nil {
 		return raceError{err} // SQLite has no code for a table that exists
 	}
 	return err

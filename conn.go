@@ -161,7 +161,8 @@ func (s *Store) describe(ctx context.Context) (*stmt.Set, error) {
 // needs checks that the table has the columns that the configuration asks for.
 func (s *Store) needs(t *stmt.Table) error {
 	missing := func(column, field string) error {
-		return fmt.Errorf("table %s has no column %q, which %s needs: add it with %q, or leave %s out", t, column, field, t.AddColumn(column), field)
+		return fmt.Errorf("table %s has no column %q, which %s needs: leave %s out, or add the column with the statements that `entsession migrate adopt` prints",
+			t, column, field, field)
 	}
 	switch {
 	case s.cfg.Application != "" && !t.HasApplication:

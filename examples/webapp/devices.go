@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"net/http"
 	"slices"
 
@@ -31,11 +30,11 @@ func (a *app) devicesOf(ctx context.Context, who, this string) ([]device, error)
 	var all []device
 	// The predicates are those that ent generates from the schema: your own columns have theirs.
 	for s, err := range a.sessions.List(ctx, session.Subject(who)) {
-		if err != nil {
+		if s == nil {
 			return nil, err
 		}
-		d := device{Key: s.Key(), This: s.Key() == this}
-		if err := json.Unmarshal(s.Data, &d.visit); err != nil {
+		d := device{Key: s.Key(), This: s.Key() == this, visit: s.Value}
+		if err != nil { // its payload is not one of ours
 			d.Browser = "Unknown browser" // listed all the same: it can be signed out
 		}
 		all = append(all, d)

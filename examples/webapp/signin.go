@@ -91,14 +91,13 @@ func (a *app) begin(w http.ResponseWriter, r *http.Request, v *visitor, who stri
 		return nil
 	}
 	// The cart comes along, but under a new id: the old one may be known to somebody who planted it in this browser and waits for
-	// its owner to sign in (session fixation). First the id, then the name, or the old id would be signed in for a moment.
-	fresh, err := a.sessions.Rotate(r.Context(), v.ID())
+	// its owner to sign in (session fixation). The name comes with the new id, so that the old one is never signed in.
+	fresh, err := a.sessions.Rotate(r.Context(), v.ID(), subject)
 	if err != nil {
 		return err
 	}
 	a.cookie.set(w, fresh.ID())
 	_, err = a.sessions.Update(r.Context(), fresh.ID(), func(v *visitor) error {
-		v.Set(subject)
 		v.Value.SignedIn = now()
 		v.Value.seen(r)
 		return nil

@@ -88,9 +88,11 @@ func (m *migrator) readHistory(ctx context.Context, q dialect.ExecQuerier, table
 	return h, nil
 }
 
-// write records a revision. It is new when the history has none of its version: then a row that another process has written in the
-// meantime is an error.
-func (m *migrator) write(ctx context.Context, q dialect.ExecQuerier, table string, r revision, took time.Duration, failed string, isNew bool) error {
+// write records a revision, and the statement that failed if one did. It is new when the history has none of its version: then a row
+// that another process has written in the meantime is an error.
+func (m *migrator) write(
+	ctx context.Context, q dialect.ExecQuerier, table string, r revision, took time.Duration, failed string, isNew bool,
+) error {
 	sums, err := json.Marshal(r.sums) // null when there are none, as the atlas command has it
 	if err != nil {
 		return err

@@ -72,7 +72,9 @@ func newAtlasCommand(t *testing.T, db *dbtest.DB) *atlasCommand {
 	}
 	m, err := schema.NewMigrate(openDriver(c.dialect, c.pool), schema.WithDropColumn(true), schema.WithDiffHook(hook))
 	require.NoError(t, err)
-	require.NoError(t, m.Create(context.Background(), atlasHistory))
+	tables, err := schema.CopyTables([]*schema.Table{atlasHistory}) // ent writes to the tables it is given, and tests run in parallel
+	require.NoError(t, err)
+	require.NoError(t, m.Create(context.Background(), tables...))
 	return c
 }
 

@@ -60,26 +60,15 @@ func Apply(ctx context.Context, t Target) (applied []string, err error) {
 	}()
 	var pause backoff
 	for failures := 0; ; {
-		// Mostly there is nothing to do. That takes no lock and no right to write.
-		h, err := m.history(ctx, m.drv)
-		var next *pending
-		if err == nil {
-			next, err = m.next(h)
-		}
-		if err == nil && next == nil {
-			return applied, nil
-		}
-		var version string
-		if err == nil {
-			version, err = m.step(ctx, h)
-		}
+		version, done, err := m.advance(ctx)
 		switch {
-		case err == nil && version == "": // someone else was faster
-		case err == nil:
+		case done:
+			return applied, nil
+		case err == nil && version != "":
 			applied, failures = append(applied, version), 0
 			pause.reset()
 			continue
-		case errors.Is(err, errLocked) || m.busy(err): // someone else is at work
+		case err == nil, errors.Is(err, errLocked), m.busy(err): // someone else is at work, or was faster
 		case repeatable(err) && failures < maxFailures:
 			failures++
 		default:
@@ -135,7 +124,22 @@ func open(ctx context.Context, t Target) (*migrator, error) {
 	return m, nil
 }
 
-// step applies the next file, and returns its version, or "" when nothing is left to do. seen is what the history was a moment ago.
+// advance applies the next file, and returns its version, or "" when someone else was faster. Mostly there is nothing to do, which it
+// finds without a lock and without the right to write.
+func (m *migrator) advance(ctx context.Context) (version string, done bool, err error) {
+	h, err := m.history(ctx, m.drv)
+	if err != nil {
+		return "", false, err
+	}
+	p, err := m.next(h)
+	if err != nil || p == nil {
+		return "", err == nil, err
+	}
+	version, err = m.step(ctx, h)
+	return version, false, err
+}
+
+// step takes the lock, looks again, and applies what is next then. seen is what the history was before.
 func (m *migrator) step(ctx context.Context, seen history) (version string, err error) {
 	if m.drv.Dialect() == dialect.MySQL {
 		return m.stepMySQL(ctx)

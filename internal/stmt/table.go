@@ -86,16 +86,6 @@ func (t *Table) Ident() string {
 	return Quote(t.Dialect, t.Name)
 }
 
-// AddColumn is the statement that adds one of the store's columns to an existing table.
-func (t *Table) AddColumn(column string) string {
-	types := map[string]string{
-		Version:     "bigint NOT NULL DEFAULT 0",
-		Created:     "bigint NOT NULL DEFAULT 0",
-		Application: "varchar(255) NOT NULL DEFAULT ''",
-	}
-	return "ALTER TABLE " + t.Ident() + " ADD COLUMN " + Quote(t.Dialect, column) + " " + types[column]
-}
-
 // Now is the database's current second, rounded down: the one clock. It is stable within a statement (a volatile
 // function would bar indexes, and Citus), and unlike now() it moves within a transaction.
 func (t *Table) Now() string {

@@ -66,13 +66,17 @@ func (s *Store) try(ctx context.Context, f func(ctx context.Context, set *stmt.S
 		if err == nil {
 			return nil
 		}
-		var u *undone
-		if errors.As(err, &u) {
-			err = u.error
+		nothing := false
+		for u := (*undone)(nil); errors.As(err, &u); err = u.error {
+			nothing = true
 		}
-		switch fault.Of(err) {
+		kind := fault.Of(err)
+		if errors.Is(err, errTableChanged) {
+			kind = fault.NoColumn
+		}
+		switch kind {
 		case fault.Lost:
-			if u == nil {
+			if !nothing {
 				a = attempt{unsure: true, lost: err}
 			}
 		case fault.NotSent, fault.ReadOnly, fault.Contention, fault.StalePlan:
@@ -99,9 +103,9 @@ func (s *Store) once(ctx context.Context, f func(context.Context, *stmt.Set, att
 		ctx, cancel = context.WithTimeout(ctx, t)
 		defer cancel()
 	}
-	set, err := s.describe(ctx)
+	set, err := s.describe(ctx, s.drv)
 	if err != nil {
-		return err
+		return &undone{err}
 	}
 	return f(ctx, set, a)
 }
@@ -121,12 +125,12 @@ func (s *Store) pause(ctx context.Context, n int) bool {
 }
 
 // describe learns the table's columns at the first use, and again after a statement found that they changed.
-func (s *Store) describe(ctx context.Context) (*stmt.Set, error) {
+func (s *Store) describe(ctx context.Context, q dialect.ExecQuerier) (*stmt.Set, error) {
 	if set := s.set.Load(); set != nil {
 		return set, nil
 	}
 	var rows entsql.Rows
-	if err := s.drv.Query(ctx, s.table.DescribeQuery(), []any{}, &rows); err != nil {
+	if err := q.Query(ctx, s.table.DescribeQuery(), []any{}, &rows); err != nil {
 		return nil, err
 	}
 	defer rows.Close()
@@ -144,10 +148,14 @@ func (s *Store) describe(ctx context.Context) (*stmt.Set, error) {
 			table.Text = append(table.Text, t.Name())
 		}
 	}
-	if err := rows.Err(); err != nil {
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return nil, err
 	}
 	if err := table.Describe(names); err != nil {
+		return nil, err
+	}
+	text, args := table.ComputedQuery()
+	if table.Computed, err = queryStrings(ctx, q, text, args); err != nil {
 		return nil, err
 	}
 	if err := s.needs(&table); err != nil {
@@ -196,6 +204,23 @@ func queryRow(ctx context.Context, q dialect.ExecQuerier, text string, args []an
 	return rows.Err()
 }
 
+// queryStrings runs a statement that returns one column of text.
+func queryStrings(ctx context.Context, q dialect.ExecQuerier, text string, args []any) (out []string, err error) {
+	var rows entsql.Rows
+	if err := q.Query(ctx, text, args, &rows); err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, rows.Err()
+}
+
 // exec runs a statement and returns how many rows it changed.
 func exec(ctx context.Context, q dialect.ExecQuerier, text string, args []any) (int64, error) {
 	var res sql.Result
@@ -238,17 +263,23 @@ func (s *Store) write(ctx context.Context, f func() error) error {
 	return f()
 }
 
-// undone is an error from within a transaction: whatever it was, nothing was committed.
+var errTableChanged = errors.New("the table's columns changed")
+
+// undone is an error from before a write, or from within its transaction: whatever it was, this attempt has changed nothing.
 type undone struct{ error }
 
 func (u *undone) Unwrap() error { return u.error }
 
 // inTx runs f in a transaction. It is rolled back when f fails or panics.
 func (s *Store) inTx(ctx context.Context, f func(dialect.Tx) error) error {
+	return s.inTxOf(ctx, s.drv.Tx, f)
+}
+
+func (s *Store) inTxOf(ctx context.Context, begin func(context.Context) (dialect.Tx, error), f func(dialect.Tx) error) error {
 	return s.write(ctx, func() (err error) {
-		tx, err := s.drv.Tx(ctx)
+		tx, err := begin(ctx)
 		if err != nil {
-			return err
+			return &undone{err}
 		}
 		done := false
 		defer func() {

@@ -34,7 +34,7 @@ func (s *Store) Create(ctx context.Context, data []byte, cols ...Column) (*Sessi
 func (s *Store) create(ctx context.Context, sess *Session, text string) error {
 	version := newVersion()
 	return s.try(ctx, func(ctx context.Context, set *stmt.Set, a attempt) error {
-		names, values, err := s.columns(ctx, &set, sess.staged)
+		names, values, err := s.columns(ctx, s.drv, &set, sess.staged)
 		if err != nil {
 			return err
 		}
@@ -58,6 +58,13 @@ func (s *Store) create(ctx context.Context, sess *Session, text string) error {
 			// The id is random: if its row is there, an attempt that lost its answer made it.
 			found, perr := s.probe(ctx, s.drv, set, sess.ref.key)
 			if perr != nil {
+				return err
+			}
+			timeout = found.timeout
+		} else if set.Table.Dialect == dialect.MySQL && len(set.Table.Computed) > 0 {
+			// The insert id may be that of an auto_increment column of the application's.
+			found, err := s.probe(ctx, s.drv, set, sess.ref.key)
+			if err != nil {
 				return err
 			}
 			timeout = found.timeout
@@ -149,8 +156,10 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 		return nil
 	}
 	err := s.try(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) error {
-		_, err := s.bury(ctx, s.drv, set, r.key)
-		return err
+		return s.write(ctx, func() error {
+			_, err := s.bury(ctx, s.drv, set, r.key)
+			return err
+		})
 	})
 	return s.fail("delete", err, r)
 }
@@ -161,14 +170,7 @@ func (s *Store) bury(ctx context.Context, q dialect.ExecQuerier, set *stmt.Set, 
 	if set.Table.HasVersion {
 		args = append(args, newVersion())
 	}
-	args = set.Key(args, key, s.cfg.Application)
-	run := func() (n int64, err error) { return exec(ctx, q, set.Delete, args) }
-	if q != dialect.ExecQuerier(s.drv) {
-		n, err := run() // in a transaction, which has its turn already
-		return n > 0, err
-	}
-	var n int64
-	err := s.write(ctx, func() (err error) { n, err = run(); return err })
+	n, err := exec(ctx, q, set.Delete, set.Key(args, key, s.cfg.Application))
 	return n > 0, err
 }
 
@@ -194,7 +196,7 @@ func (s *Store) fits(data []byte) error {
 
 // columns checks the extra columns of a write against the table. One that the table seems to lack may have been added since it was
 // described: it is looked at again, once.
-func (s *Store) columns(ctx context.Context, set **stmt.Set, cols []Column) (names []string, values []any, err error) {
+func (s *Store) columns(ctx context.Context, q dialect.ExecQuerier, set **stmt.Set, cols []Column) (names []string, values []any, err error) {
 	if len(cols) == 0 {
 		return nil, nil, nil
 	}
@@ -204,8 +206,8 @@ func (s *Store) columns(ctx context.Context, set **stmt.Set, cols []Column) (nam
 		}
 		if !slices.Contains((*set).Table.Extra, c.name) {
 			s.set.CompareAndSwap(*set, nil)
-			if *set, err = s.describe(ctx); err != nil {
-				return nil, nil, err
+			if *set, err = s.describe(ctx, q); err != nil { // not on another connection: q may hold the pool's last
+				return nil, nil, &undone{err}
 			}
 			if !slices.Contains((*set).Table.Extra, c.name) {
 				return nil, nil, &ColumnError{c.name, fmt.Sprintf("table %s has no such column; its extra columns: %s",

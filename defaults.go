@@ -31,7 +31,7 @@ const (
 )
 
 // WithDefaults returns the configuration that Open would work with: every zero value replaced by its default, "negative
-// means none" by zero. All that is wrong with it comes back as one error, a line for each field.
+// means none" by zero, which is why it is not to be given to Open again. All that is wrong with it comes back as one error, a line for each field.
 func (c Config) WithDefaults() (Config, error) {
 	var errs []error
 	bad := func(field string, value any, rule string) {

@@ -19,7 +19,7 @@ var (
 	// ErrConflict means that the session was changed by someone else since it was loaded. Nothing was written: load it again.
 	ErrConflict = errors.New("entsession: session was changed by someone else since it was loaded")
 
-	// ErrTooLarge means that the payload is larger than Config.MaxDataBytes, or than its column. Nothing was written.
+	// ErrTooLarge means that the payload is larger than Config.MaxDataBytes. Nothing was written.
 	ErrTooLarge = errors.New("entsession: payload is too large")
 
 	// ErrInvalidID means that a method was given a *Session that no method of the store returned.

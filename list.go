@@ -11,6 +11,9 @@ import (
 	"github.com/entsession/entsession/internal/stmt"
 )
 
+// maxPasses bounds Revoke. Two are enough unless a session is rotated again in between, each rotation after a request of its own.
+const maxPasses = 20
+
 // page is how many sessions List reads at a time: at the default payload limit that many fit into memory anywhere.
 const page = 100
 
@@ -142,18 +145,31 @@ func (s *Store) Revoke(ctx context.Context, where ...func(*entsql.Selector)) (in
 		return 0, s.fail("revoke", err, nil)
 	}
 	total := 0
-	// At least twice: a Rotate that was under way may have made a new row that the first pass was too early to see. The first pass
-	// waited for that Rotate's lock on the old row, so the second sees the new one.
+	// Until none is left to be seen: a Rotate under way may be making a new row that the statement was too early for. While it is, its old row
+	// is still seen to be live; the next pass waits for its lock, and the one after meets the new row. The number is bounded for those who sign in
+	// faster than they are signed out: what they create is newer than this call.
 	for pass := 1; ; pass++ {
 		n, err := s.revoke(ctx, where)
 		total += n
+		left := false
+		if err == nil {
+			left, err = s.any(ctx, where)
+		}
 		if err != nil {
 			return total, s.fail("revoke", err, nil)
 		}
-		if n == 0 && pass > 1 {
+		if !left || pass == maxPasses {
 			return total, nil
 		}
 	}
+}
+
+// any tells whether there is a live session that matches.
+func (s *Store) any(ctx context.Context, where []func(*entsql.Selector)) (found bool, err error) {
+	err = s.query(ctx, func(set *stmt.Set) (string, []any, error) { return set.Any(s.cfg.Application, where) },
+		func() { found = false },
+		func(_ *stmt.Set, rows *entsql.Rows) error { found = true; return nil })
+	return found, err
 }
 
 func (s *Store) revoke(ctx context.Context, where []func(*entsql.Selector)) (int, error) {

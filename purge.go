@@ -111,7 +111,7 @@ func (s *Store) purge(ctx context.Context, patient bool) (total int, err error) 
 func (s *Store) purgeBatch(ctx context.Context) (n int, more bool, err error) {
 	err = s.try(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) error {
 		n, more = 0, false
-		return s.inTx(ctx, func(tx dialect.Tx) error {
+		return s.inTxOf(ctx, s.beginPurge, func(tx dialect.Tx) error {
 			unlock, err := s.lockPurge(ctx, tx)
 			if err != nil {
 				return err
@@ -131,6 +131,17 @@ func (s *Store) purgeBatch(ctx context.Context) (n int, more bool, err error) {
 		return 0, false, err
 	}
 	return n, more, nil
+}
+
+// beginPurge begins a transaction that, on MySQL, outlives its context until it is ended. When a transaction's own context ends between two
+// statements, sql.DB rolls back and puts the connection into the pool with the purge's lock still held.
+func (s *Store) beginPurge(ctx context.Context) (dialect.Tx, error) {
+	if s.table.Dialect != dialect.MySQL {
+		return s.drv.Tx(ctx)
+	}
+	detached, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer context.AfterFunc(ctx, cancel)() // to wait for a connection, it obeys
+	return s.drv.Tx(detached)
 }
 
 func expiredKeys(ctx context.Context, tx dialect.Tx, set *stmt.Set, cfg Config) (keys []string, err error) {

@@ -2,6 +2,8 @@ package entsession
 
 import (
 	"context"
+	"errors"
+	"slices"
 
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
@@ -28,27 +30,35 @@ func (s *Store) Rotate(ctx context.Context, id string, cols ...Column) (*Session
 	}
 	fresh := newID()
 	to := &ref{id: fresh, key: s.key(fresh)}
-	version := newVersion()
-	var sess *Session
-	err := s.try(ctx, func(ctx context.Context, set *stmt.Set, a attempt) (err error) {
-		if a.unsure {
-			// The new id is random: if its row is there, an attempt that lost its answer made it.
-			if sess, err = s.read(ctx, s.drv, set, set.Load, to); err == nil || fault.Of(err) != fault.Other {
-				return err
-			}
-		}
-		return s.inTx(ctx, func(tx dialect.Tx) error {
-			if sess, err = s.move(ctx, tx, set, r, to, version); err != nil || len(cols) == 0 {
-				return err
-			}
-			sess.Set(cols...)
-			return s.saveOn(ctx, tx, set, sess, payload.Encode(sess.Data), newVersion(), sess.staged, attempt{})
-		})
-	})
+	sess, err := s.rotate(ctx, r, to, cols, payload.Encode)
+	if err != nil && fault.Of(err) == fault.Charset {
+		sess, err = s.rotate(ctx, r, to, cols, payload.Opaque)
+	}
 	if err != nil {
 		return nil, s.fail("rotate", redact(err, to), r)
 	}
 	return sess, nil
+}
+
+func (s *Store) rotate(ctx context.Context, r, to *ref, cols []Column, encode func([]byte) string) (*Session, error) {
+	version := newVersion()
+	var sess *Session
+	err := s.try(ctx, func(ctx context.Context, set *stmt.Set, a attempt) (err error) {
+		err = s.inTx(ctx, func(tx dialect.Tx) error {
+			if sess, err = s.move(ctx, tx, set, r, to, version); err != nil || len(cols) == 0 {
+				return err
+			}
+			sess.Set(cols...)
+			return s.saveOn(ctx, tx, set, sess, encode(sess.Data), newVersion(), sess.staged, attempt{})
+		})
+		if a.unsure && errors.Is(err, ErrNotFound) {
+			// The old id is dead. The new one is random: if its row is there, an attempt that lost its answer made it. Not before the
+			// old row was locked: that attempt's commit may have been under way until then.
+			sess, err = s.read(ctx, s.drv, set, set.Load, to)
+		}
+		return err
+	})
+	return sess, err
 }
 
 func (s *Store) move(ctx context.Context, tx dialect.Tx, set *stmt.Set, from, to *ref, version int64) (*Session, error) {
@@ -60,12 +70,15 @@ func (s *Store) move(ctx context.Context, tx dialect.Tx, set *stmt.Set, from, to
 	if err != nil {
 		return nil, err
 	}
+	if !slices.Equal(names, set.Table.Columns) {
+		return nil, errTableChanged
+	}
 	args := []any{to.key}
 	if set.Table.HasVersion {
 		args = append(args, version)
 	}
 	args = set.Key(args, from.key, s.cfg.Application)
-	n, err := exec(ctx, tx, set.Copy(stmt.CopyColumns(names)), args)
+	n, err := exec(ctx, tx, set.Copy(set.Table.CopyColumns()), args)
 	if err != nil {
 		return nil, err
 	}

@@ -44,7 +44,15 @@ func (s *Session) written(set *stmt.Set, text string, version, timeout int64) {
 	} else {
 		s.stored = &text
 	}
-	if len(s.staged) == 0 && s.columns != nil {
+	if s.columns == nil {
+		// Just created: of the columns that weren't given, the table's defaults are not known before a Load.
+		for _, c := range s.staged {
+			s.columns, s.values = append(s.columns, c.name), append(s.values, c.value)
+		}
+		s.staged = nil
+		return
+	}
+	if len(s.staged) == 0 {
 		return
 	}
 	values := make([]any, len(set.Table.Extra))

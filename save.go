@@ -42,7 +42,7 @@ func (s *Store) save(ctx context.Context, sess *Session, cols []Column) error {
 
 // saveOn runs a Save on a connection or in a transaction.
 func (s *Store) saveOn(ctx context.Context, q dialect.ExecQuerier, set *stmt.Set, sess *Session, text string, version int64, staged []Column, a attempt) error {
-	names, values, err := s.columns(ctx, &set, staged)
+	names, values, err := s.columns(ctx, q, &set, staged)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (s *Store) saveOn(ctx context.Context, q dialect.ExecQuerier, set *stmt.Set
 		now, err := s.probe(ctx, q, set, sess.ref.key)
 		switch {
 		case err != nil:
-			return err // ErrNotFound among them
+			return &undone{err} // ErrNotFound among them; this attempt wrote nothing
 		case a.unsure && set.Table.HasVersion && now.version == version:
 			timeout = now.timeout // an attempt that lost its answer wrote it
 		case a.unsure:

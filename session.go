@@ -84,7 +84,7 @@ func (s *Session) Set(columns ...Column) {
 }
 
 // Get returns the value of an extra column, as staged or else as loaded: nil, int64, float64, bool, string, []byte or
-// time.Time. The second result tells whether the session has that column.
+// time.Time. The second result tells whether the session has that column: one that was just created has those it was given.
 func (s *Session) Get(column string) (any, bool) {
 	for _, c := range s.staged {
 		if c.name == column {

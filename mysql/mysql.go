@@ -45,6 +45,7 @@ func Connector(s backend.Settings) (driver.Connector, error) {
 		return nil, fmt.Errorf("mysql: params: %w", err)
 	}
 	return guard.New(inner, guard.Options{
+		EndByStatement: true,
 		Target:         fmt.Sprintf("MySQL database %q at %s as %q", config.DBName, config.Addr, config.User),
 		OnConnect:      s.OnConnect,
 		CheckThreshold: s.CheckThreshold,

@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsession/entsession"
-	"github.com/entsession/entsession/internal/dbtest"
 )
 
 func testConflict(t *testing.T, e *env) {
@@ -163,10 +162,6 @@ func testPoolOfOne(t *testing.T, e *env) {
 
 // testSurvivesKilledConnections: with every pooled connection killed on the server's side, the next calls succeed at once.
 func testSurvivesKilledConnections(t *testing.T, e *env) {
-	if e.db.Kind.Dialect == dbtest.SQLite {
-		require.True(t, e.live(e.store(), e.create(e.open(), "x").ID())) // no connection to lose
-		return
-	}
 	store := e.store()
 	s := e.create(store, "0")
 	super := e.db.Super(t)

@@ -22,7 +22,8 @@ type conn struct {
 	unused    bool // since it was made
 	bad       bool // not to be used again
 
-	tx driver.Tx // the open transaction, see stmt.go
+	tx    driver.Tx       // the open transaction, see stmt.go
+	txCtx context.Context // what it was begun with
 }
 
 // ExecContext implements driver.ExecerContext.

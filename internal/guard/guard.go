@@ -31,6 +31,9 @@ type Options struct {
 	// CheckThreshold is how long a connection may idle in the pool without being checked before its next use. Zero
 	// checks it every time.
 	CheckThreshold time.Duration
+	// EndByStatement ends transactions by statements, which obey a context, for a driver whose Commit and Rollback wait for the
+	// answer however long it takes.
+	EndByStatement bool
 	// ConnectTimeout bounds a driver's Connect. Zero leaves that to the driver.
 	ConnectTimeout time.Duration
 }
@@ -50,6 +53,8 @@ const (
 	// onConnectTimeout bounds all OnConnect statements of a connection together: a pool opens connections under a
 	// context without deadline.
 	onConnectTimeout = 30 * time.Second
+	// rollbackTimeout bounds a rollback by statement: its transaction's context has often ended.
+	rollbackTimeout = time.Second
 	// checkTimeout bounds the check of an idle connection. An answer takes one trip to the database and back.
 	checkTimeout = 5 * time.Second
 	// flushInterval is the least time between two flushes, so that a database that stays read-only doesn't make a pool

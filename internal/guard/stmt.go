@@ -77,18 +77,31 @@ func (c *conn) BeginTx(ctx context.Context, options driver.TxOptions) (driver.Tx
 	if err != nil {
 		return nil, c.seen(err)
 	}
-	c.tx = inner
+	c.tx, c.txCtx = inner, ctx
 	return (*tx)(c), nil
 }
 
 // Commit implements driver.Tx.
 func (t *tx) Commit() error {
 	c := (*conn)(t)
+	if c.connector.options.EndByStatement {
+		_, err := c.inner.ExecContext(c.txCtx, "COMMIT", nil)
+		return c.seen(err)
+	}
 	return c.seen(c.tx.Commit())
 }
 
 // Rollback implements driver.Tx.
 func (t *tx) Rollback() error {
 	c := (*conn)(t)
+	if c.connector.options.EndByStatement {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.txCtx), rollbackTimeout)
+		defer cancel()
+		_, err := c.inner.ExecContext(ctx, "ROLLBACK", nil)
+		if err != nil {
+			c.bad = true // who knows what is still open
+		}
+		return c.seen(err)
+	}
 	return c.seen(c.tx.Rollback())
 }

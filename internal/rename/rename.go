@@ -6,6 +6,8 @@ package rename
 
 import (
 	"context"
+	"database/sql"
+	"fmt"
 	"strings"
 
 	"entgo.io/ent/dialect"
@@ -42,6 +44,21 @@ func (d *driver) Query(ctx context.Context, query string, args, v any) error {
 
 func (d *driver) Tx(ctx context.Context) (dialect.Tx, error) {
 	t, err := d.Driver.Tx(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &tx{t, d.names}, nil
+}
+
+// BeginTx is what the generated client's BeginTx asks a driver for, with a type assertion that panics.
+func (d *driver) BeginTx(ctx context.Context, opts *sql.TxOptions) (dialect.Tx, error) {
+	inner, ok := d.Driver.(interface {
+		BeginTx(context.Context, *sql.TxOptions) (dialect.Tx, error)
+	})
+	if !ok {
+		return nil, fmt.Errorf("the driver %T takes no transaction options", d.Driver)
+	}
+	t, err := inner.BeginTx(ctx, opts)
 	if err != nil {
 		return nil, err
 	}

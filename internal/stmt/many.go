@@ -16,6 +16,11 @@ func (s *Set) Keys(application string, where []func(*sql.Selector)) (string, []a
 	return query(sel)
 }
 
+// Any finds one of them.
+func (s *Set) Any(application string, where []func(*sql.Selector)) (string, []any, error) {
+	return query(s.selector(application, where).Select(ID).Limit(1))
+}
+
 // Page finds the next live sessions after an id, in the order of ids.
 func (s *Set) Page(application, after string, limit int) (string, []any, error) {
 	sel := s.selector(application, nil)
@@ -77,6 +82,21 @@ func (s *Set) Purge(keys []string) (string, []any) {
 
 // DescribeQuery reads no row, and tells the table's columns.
 func (t *Table) DescribeQuery() string { return "SELECT * FROM " + t.Ident() + " WHERE 1 = 0" }
+
+// ComputedQuery tells the columns that a copy of a row must leave to the database: generated ones, and those that count.
+func (t *Table) ComputedQuery() (string, []any) {
+	switch t.Dialect {
+	case dialect.Postgres:
+		return `SELECT column_name::text FROM information_schema.columns WHERE (table_schema, table_name) = (SELECT n.nspname, c.relname
+			FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = CAST(CAST($1 AS text) AS regclass))
+			AND (is_generated = 'ALWAYS' OR identity_generation = 'ALWAYS')`, []any{t.Ident()}
+	case dialect.MySQL:
+		return "SELECT column_name FROM information_schema.columns WHERE table_schema = COALESCE(NULLIF(?, ''), DATABASE()) AND table_name = ? " +
+			"AND (generation_expression <> '' OR extra LIKE '%auto_increment%')", []any{t.Schema, t.Name}
+	default:
+		return "SELECT name FROM pragma_table_xinfo(?) WHERE hidden IN (2, 3)", []any{t.Name}
+	}
+}
 
 // Usage counts, for each application: live sessions, expired rows, tombstones, bytes of payload, the earliest creation.
 func (s *Set) Usage() string {

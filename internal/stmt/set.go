@@ -171,13 +171,13 @@ func (s *Set) Copy(columns []string) string {
 }
 
 // CopyColumns orders a table's columns for Copy: id, version, then the others.
-func CopyColumns(columns []string) []string {
+func (t *Table) CopyColumns() []string {
 	out := []string{ID}
-	if slices.Contains(columns, Version) {
+	if t.HasVersion {
 		out = append(out, Version)
 	}
-	for _, c := range columns {
-		if c != ID && c != Version {
+	for _, c := range t.Columns {
+		if c != ID && c != Version && !slices.Contains(t.Computed, c) {
 			out = append(out, c)
 		}
 	}

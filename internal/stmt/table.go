@@ -31,6 +31,7 @@ type Table struct {
 	Columns                                []string // all, in the table's order
 	Extra                                  []string // those that are not the store's
 	HasVersion, HasCreated, HasApplication bool
+	Computed                               []string // those that the database fills in by itself
 	Text                                   []string // those whose type is not binary: a driver may hand them out as bytes
 	// UnsignedTimeout is set for a MySQL table whose timeout can't be negative.
 	UnsignedTimeout bool

@@ -1,58 +1,15 @@
 package conformance
 
 import (
-	"context"
 	"strings"
 	"testing"
 
-	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsession/entsession"
 	"github.com/entsession/entsession/ent/session"
-	"github.com/entsession/entsession/internal/dbtest"
 )
-
-// stops is a driver that stops where a test tells it to.
-type stops struct {
-	dialect.Driver
-	beforeExec   func(query string)
-	beforeCommit func()
-}
-
-func (s *stops) Exec(ctx context.Context, query string, args, v any) error {
-	if s.beforeExec != nil {
-		s.beforeExec(query)
-	}
-	return s.Driver.Exec(ctx, query, args, v)
-}
-
-func (s *stops) Tx(ctx context.Context) (dialect.Tx, error) {
-	tx, err := s.Driver.Tx(ctx)
-	return &stopsTx{tx, s}, err
-}
-
-type stopsTx struct {
-	dialect.Tx
-	stops *stops
-}
-
-func (s *stopsTx) Commit() error {
-	if s.stops.beforeCommit != nil {
-		s.stops.beforeCommit()
-	}
-	return s.Tx.Commit()
-}
-
-// awaitLock waits until someone waits for a row's lock.
-func (e *env) awaitLock() {
-	query := "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-	if e.db.Kind.Dialect == dbtest.MySQL {
-		query = "SELECT count(*) FROM information_schema.innodb_trx t JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id WHERE p.db = DATABASE() AND t.trx_state = 'LOCK WAIT'"
-	}
-	require.Eventually(e, func() bool { return e.int(query) > 0 }, waitFor, tick)
-}
 
 // testRevokeMeetsRotations: a session that gets a new id again and again while its subject is signed out everywhere is signed out too.
 func testRevokeMeetsRotations(t *testing.T, e *env) {

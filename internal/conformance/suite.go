@@ -88,6 +88,21 @@ func Run(t *testing.T, kind dbtest.Kind) {
 		{name: "AutoIncrement", f: testAutoIncrement, on: mysql},
 		{name: "RotateCharset", f: testRotateCharset, on: mysql},
 		{name: "UnknownDefault", f: testUnknownDefault},
+		{name: "TouchBetween", f: testTouchBetween},
+		{name: "TouchAtTheCap", f: testTouchAtTheCap},
+		{name: "PurgeBetween", f: testPurgeBetween},
+		{name: "RevokedRow", f: testRevokedRow},
+		{name: "NoIDFromTheDatabase", f: testNoIDFromTheDatabase, on: servers},
+		{name: "StatementTimeout", f: testStatementTimeout},
+		{name: "NarrowCharset", f: testNarrowCharset, on: mysql},
+		{name: "CloseWaits", f: testCloseWaits},
+		{name: "UpdateLocks", f: testUpdateLocks, on: servers},
+		{name: "BareUpdate", f: testBareUpdate},
+		{name: "ExpiresUnderLock", f: testExpiresUnderLock},
+		{name: "UnsignedTimeout", f: testUnsignedTimeout, on: mysql},
+		{name: "IDsIgnoringCase", f: testIDsIgnoringCase},
+		{name: "ListStopsMatching", f: testListStopsMatching},
+		{name: "OwnSlice", f: testOwnSlice},
 	}
 	for _, test := range tests {
 		if len(test.on) > 0 && !slices.Contains(test.on, kind.Dialect) {

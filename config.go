@@ -98,6 +98,9 @@ func (c Config) Format(f fmt.State, verb rune) {
 	if c.Password != "" {
 		c.Password = hidden
 	}
+	if len(c.OnConnect) > 0 {
+		c.OnConnect = []string{hidden} // a statement may hold a secret
+	}
 	c.Params = maps.Clone(c.Params)
 	for name := range c.Params {
 		for _, secret := range []string{"pass", "secret", "token"} {

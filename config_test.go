@@ -92,7 +92,7 @@ func TestHistoricDriverNames(t *testing.T) {
 
 func TestConfigHidesThePassword(t *testing.T) {
 	t.Parallel()
-	c := entsession.Config{Database: "shop", Password: "Tr0ub4dor", Params: map[string]string{"sslpassword": "Tr0ub4dor", "sslmode": "require"}}
+	c := entsession.Config{Database: "shop", Password: "Tr0ub4dor", OnConnect: []string{"SET x = 'Tr0ub4dor'"}, Params: map[string]string{"sslpassword": "Tr0ub4dor", "sslmode": "require"}}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
 		text := fmt.Sprintf(verb, c) + fmt.Sprintf(verb, &c) + fmt.Sprintf(verb, []entsession.Config{c})
 		require.NotContains(t, text, "Tr0ub4dor", verb)

@@ -2,6 +2,7 @@ package entsession
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -57,8 +58,11 @@ func (s *Store) create(ctx context.Context, sess *Session, text string) error {
 			}
 			// The id is random: if its row is there, an attempt that lost its answer made it.
 			found, perr := s.probe(ctx, s.drv, set, sess.ref.key)
-			if perr != nil {
-				return err
+			switch {
+			case errors.Is(perr, ErrNotFound):
+				return err // a unique column of the application's
+			case perr != nil:
+				return &undone{perr}
 			}
 			timeout = found.timeout
 		} else if set.Table.Dialect == dialect.MySQL && len(set.Table.Computed) > 0 {

@@ -17,7 +17,8 @@ const optimistic = 3
 
 // Update loads a session, applies f to it and saves it, again and again until no one else changed it meanwhile. When
 // it returns nil, the effect of f has been applied exactly once; f may have run several times, on a newly loaded session each time, so
-// it should do nothing but change the session. It must not call the store with that session's id: it may hold the row's lock.
+// it should be quick and do nothing but change the session. It must not call the store: it may hold the row's lock, SQLite's turn to write
+// or the pool's last connection, and then its time counts against Config.StatementTimeout.
 //
 // An error of f is returned as it is, and nothing is written. A session that is not live is ErrNotFound. If the
 // connection broke at the commit and someone else built on the session before it could be looked at again, the error

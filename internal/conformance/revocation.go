@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 
+	entsql "entgo.io/ent/dialect/sql"
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsession/entsession"
@@ -170,6 +171,10 @@ func testRevoke(t *testing.T, e *env) {
 	n, err = store.Revoke(ctx, session.Subject("42"), session.IDNEQ(mine.Key()))
 	require.NoError(t, err)
 	require.Zero(t, n, "none is left")
+	for _, empty := range []func(*entsql.Selector){nil, session.Or(), func(s *entsql.Selector) { s.Limit(1) }} {
+		_, err = store.Revoke(ctx, session.Subject("42"), empty)
+		require.ErrorContains(t, err, "predicate 2 of 2 is empty")
+	}
 	n, err = store.Revoke(ctx)
 	require.NoError(t, err)
 	require.Equal(t, 2, n)

@@ -1,6 +1,7 @@
 package stmt
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -41,6 +42,16 @@ func (s *Set) ByKey(application string, keys []string, where []func(*sql.Selecto
 // Revoke makes tombstones of the live sessions that match.
 func (s *Set) Revoke(application string, version int64, where []func(*sql.Selector)) (string, []any, error) {
 	t := s.Table
+	for i, w := range where {
+		// An empty condition, such as that of an empty list, would match everyone.
+		all := sql.Dialect(t.Dialect).Select().From(sql.Dialect(t.Dialect).Table(t.Name).Schema(t.Schema))
+		if w != nil {
+			w(all)
+		}
+		if all.P() == nil {
+			return "", nil, fmt.Errorf("predicate %d of %d is empty: to end every session, give none", i+1, len(where))
+		}
+	}
 	sel := s.selector(application, where)
 	if err := sel.Err(); err != nil {
 		return "", nil, err

@@ -15,6 +15,7 @@ import (
 	"github.com/entsession/entsession/ent"
 	"github.com/entsession/entsession/ent/session"
 	"github.com/entsession/entsession/internal/backend"
+	"github.com/entsession/entsession/internal/fault"
 	"github.com/entsession/entsession/internal/rename"
 	"github.com/entsession/entsession/internal/stmt"
 
@@ -67,12 +68,19 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	pool.SetMaxIdleConns(cfg.MaxIdleConns)
 	pool.SetConnMaxLifetime(cfg.ConnMaxLifetime)
 	pool.SetConnMaxIdleTime(cfg.ConnMaxIdleTime)
-	if err := pool.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("entsession: open: %w", err), pool.Close())
-	}
 	s := newStore(entsql.OpenDB(b.Dialect, pool), cfg)
 	s.pool = pool
-	return s, nil
+	for n := 1; ; n++ {
+		err := pool.PingContext(ctx)
+		if err == nil {
+			return s, nil
+		}
+		// Several processes that make one SQLite file at once: its switch to WAL doesn't wait for the others.
+		if fault.Of(err) == fault.Contention && n < maxAttempts && s.pause(ctx, n) {
+			continue
+		}
+		return nil, errors.Join(fmt.Errorf("entsession: open: %w", err), s.Close())
+	}
 }
 
 // New makes a store on an ent driver that the application opened for it. Of the configuration, what concerns

@@ -3,6 +3,7 @@ package entsession
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"strings"
 
@@ -147,7 +148,7 @@ func (s *Store) Revoke(ctx context.Context, where ...func(*entsql.Selector)) (in
 	total := 0
 	// Until none is left to be seen: a Rotate under way may be making a new row that the statement was too early for. While it is, its old row
 	// is still seen to be live; the next pass waits for its lock, and the one after meets the new row. The number is bounded for those who sign in
-	// faster than they are signed out: what they create is newer than this call.
+	// faster than they are signed out, and then nil would be a lie.
 	for pass := 1; ; pass++ {
 		n, err := s.revoke(ctx, where)
 		total += n
@@ -158,8 +159,11 @@ func (s *Store) Revoke(ctx context.Context, where ...func(*entsql.Selector)) (in
 		if err != nil {
 			return total, s.fail("revoke", err, nil)
 		}
-		if !left || pass == maxPasses {
+		if !left {
 			return total, nil
+		}
+		if pass == maxPasses {
+			return total, s.fail("revoke", fmt.Errorf("%d were ended, and sessions that match still appear after %d passes: call it again", total, pass), nil)
 		}
 	}
 }

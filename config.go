@@ -71,6 +71,13 @@ type Config struct {
 	// seconds; a negative value means none.
 	StatementTimeout time.Duration
 
+	// DisableBatching sends each call as a statement of its own, always (batching: 0). Otherwise calls that have to wait for the
+	// database anyway travel together; a call that need not wait is a statement of its own, at once.
+	DisableBatching bool
+	// MaxQueue is how many calls may wait for a place in a batch, of each kind (loads, saves and so on). A call beyond is
+	// ErrOverloaded, at once. Defaults to 10,000.
+	MaxQueue int
+
 	// DisableAutopurge leaves expired rows to Purge and to the command line (autopurge: 0).
 	DisableAutopurge bool
 	// AutopurgeProbability is the chance that a call wakes the purge. Defaults to 0.1; a negative value means never.

@@ -21,7 +21,7 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, entsession.Config{
 		Driver: "postgres", Database: "x", Hostname: "localhost", Table: "sessions",
 		ExpirationTimeout: 30 * time.Minute, TouchInterval: time.Minute, MaxDataBytes: 1 << 20,
-		ConnectionCheckThreshold: 30 * time.Second, MaxOpenConns: 16, MaxIdleConns: 16, StatementTimeout: 30 * time.Second,
+		ConnectionCheckThreshold: 30 * time.Second, MaxOpenConns: 16, MaxIdleConns: 16, StatementTimeout: 30 * time.Second, MaxQueue: 10_000,
 		AutopurgeProbability: 0.1, PurgeBatch: 500, PurgeInterval: time.Minute, PurgeGrace: 10 * time.Minute,
 	}, c)
 

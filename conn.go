@@ -2,7 +2,7 @@ package entsession
 
 import (
 	"context"
-	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/entsession/entsession/internal/fault"
 	"github.com/entsession/entsession/internal/stmt"
+	"github.com/entsession/entsession/internal/wire"
 )
 
 // Retries are bounded in number, and jittered so that those who collided once don't do so again ("full jitter", Brooker,
@@ -103,7 +104,7 @@ func (s *Store) once(ctx context.Context, f func(context.Context, *stmt.Set, att
 		ctx, cancel = context.WithTimeout(ctx, t)
 		defer cancel()
 	}
-	set, err := s.describe(ctx, s.drv)
+	set, err := s.describe(ctx, s.db)
 	if err != nil {
 		return &undone{err}
 	}
@@ -125,12 +126,12 @@ func (s *Store) pause(ctx context.Context, n int) bool {
 }
 
 // describe learns the table's columns at the first use, and again after a statement found that they changed.
-func (s *Store) describe(ctx context.Context, q dialect.ExecQuerier) (*stmt.Set, error) {
+func (s *Store) describe(ctx context.Context, q wire.Querier) (*stmt.Set, error) {
 	if set := s.set.Load(); set != nil {
 		return set, nil
 	}
 	var rows entsql.Rows
-	if err := q.Query(ctx, s.table.DescribeQuery(), []any{}, &rows); err != nil {
+	if err := q.Ent().Query(ctx, s.table.DescribeQuery(), []any{}, &rows); err != nil {
 		return nil, err
 	}
 	defer rows.Close()
@@ -139,8 +140,10 @@ func (s *Store) describe(ctx context.Context, q dialect.ExecQuerier) (*stmt.Set,
 		return nil, err
 	}
 	table, names := *s.table, make([]string, 0, len(types))
+	table.Types = map[string]string{}
 	for _, t := range types {
 		names = append(names, t.Name())
+		table.Types[t.Name()] = t.DatabaseTypeName()
 		if t.Name() == stmt.Timeout && strings.HasPrefix(t.DatabaseTypeName(), "UNSIGNED") {
 			table.UnsignedTimeout = true
 		}
@@ -154,8 +157,7 @@ func (s *Store) describe(ctx context.Context, q dialect.ExecQuerier) (*stmt.Set,
 	if err := table.Describe(names); err != nil {
 		return nil, err
 	}
-	text, args := table.ComputedQuery()
-	if table.Computed, err = queryStrings(ctx, q, text, args); err != nil {
+	if err := details(ctx, q, &table); err != nil {
 		return nil, err
 	}
 	if err := s.needs(&table); err != nil {
@@ -181,68 +183,70 @@ func (s *Store) needs(t *stmt.Table) error {
 	return nil
 }
 
-// queryRow runs a statement that returns at most one row. No row is ErrNotFound.
-func queryRow(ctx context.Context, q dialect.ExecQuerier, text string, args []any, dest ...any) error {
-	var rows entsql.Rows
-	if err := q.Query(ctx, text, args, &rows); err != nil {
+// details reads what the types of the columns don't tell.
+func details(ctx context.Context, q wire.Querier, t *stmt.Table) error {
+	text, args := t.ComputedQuery()
+	err := q.Query(ctx, text, args, func(row []driver.Value) error {
+		t.Computed = append(t.Computed, wire.Key(row[0]))
+		return nil
+	})
+	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	if !rows.Next() {
-		if err := rows.Err(); err != nil {
-			return err
-		}
-		return ErrNotFound
+	if text, args = t.DetailQuery(); text == "" {
+		return nil
 	}
-	if err := rows.Scan(dest...); err != nil {
-		return err
-	}
-	// A write's commit is known only once the last answer was read.
-	if rows.Next() {
-		return errors.New("one row was expected, more came")
-	}
-	return rows.Err()
+	return q.Query(ctx, text, args, func(row []driver.Value) error {
+		t.Detail(wire.Key(row[0]), wire.Key(row[1]))
+		return nil
+	})
 }
 
-// queryStrings runs a statement that returns one column of text.
-func queryStrings(ctx context.Context, q dialect.ExecQuerier, text string, args []any) (out []string, err error) {
-	var rows entsql.Rows
-	if err := q.Query(ctx, text, args, &rows); err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var s string
-		if err := rows.Scan(&s); err != nil {
-			return nil, err
+// queryRow runs a statement that returns at most one row. No row is ErrNotFound.
+func queryRow(ctx context.Context, q wire.Querier, text string, args []any, scan func(row []driver.Value) error) error {
+	n := 0
+	err := q.Query(ctx, text, args, func(row []driver.Value) error {
+		if n++; n > 1 {
+			return errors.New("one row was expected, more came")
 		}
-		out = append(out, s)
+		return scan(row)
+	})
+	if err == nil && n == 0 {
+		return ErrNotFound
 	}
-	return out, rows.Err()
+	return err
+}
+
+// queryInt is queryRow for a number.
+func queryInt(ctx context.Context, q wire.Querier, text string, args []any) (n int64, err error) {
+	err = queryRow(ctx, q, text, args, func(row []driver.Value) (err error) {
+		n, err = wire.Int(row[0])
+		return err
+	})
+	return n, err
 }
 
 // exec runs a statement and returns how many rows it changed.
-func exec(ctx context.Context, q dialect.ExecQuerier, text string, args []any) (int64, error) {
-	var res sql.Result
-	if err := q.Exec(ctx, text, args, &res); err != nil {
+func exec(ctx context.Context, q wire.Querier, text string, args []any) (int64, error) {
+	res, err := q.Exec(ctx, text, args)
+	if err != nil {
 		return 0, err
 	}
 	return res.RowsAffected()
 }
 
 // answer runs an Insert or a Save and returns the timeout that it gave the row; false if it wrote none.
-func answer(ctx context.Context, q dialect.ExecQuerier, set *stmt.Set, text string, args []any) (int64, bool, error) {
+func answer(ctx context.Context, q wire.Querier, set *stmt.Set, text string, args []any) (int64, bool, error) {
 	if set.Table.Dialect == dialect.MySQL {
 		// The insert id tells more than the count of rows, which depends on the driver's clientFoundRows.
-		var res sql.Result
-		if err := q.Exec(ctx, text, args, &res); err != nil {
+		res, err := q.Exec(ctx, text, args)
+		if err != nil {
 			return 0, false, err
 		}
 		timeout, err := res.LastInsertId()
 		return timeout, err == nil && timeout > 0, err
 	}
-	var timeout int64
-	err := queryRow(ctx, q, text, args, &timeout)
+	timeout, err := queryInt(ctx, q, text, args)
 	if errors.Is(err, ErrNotFound) {
 		return 0, false, nil
 	}
@@ -271,11 +275,11 @@ type undone struct{ error }
 func (u *undone) Unwrap() error { return u.error }
 
 // inTx runs f in a transaction. It is rolled back when f fails or panics.
-func (s *Store) inTx(ctx context.Context, f func(dialect.Tx) error) error {
+func (s *Store) inTx(ctx context.Context, f func(wire.Querier) error) error {
 	return s.inTxOf(ctx, s.drv.Tx, f)
 }
 
-func (s *Store) inTxOf(ctx context.Context, begin func(context.Context) (dialect.Tx, error), f func(dialect.Tx) error) error {
+func (s *Store) inTxOf(ctx context.Context, begin func(context.Context) (dialect.Tx, error), f func(wire.Querier) error) error {
 	return s.write(ctx, func() (err error) {
 		tx, err := begin(ctx)
 		if err != nil {
@@ -287,7 +291,7 @@ func (s *Store) inTxOf(ctx context.Context, begin func(context.Context) (dialect
 				_ = tx.Rollback() // the error that led here says more
 			}
 		}()
-		if err := f(tx); err != nil {
+		if err := f(wire.Ent{ExecQuerier: tx}); err != nil {
 			return &undone{err}
 		}
 		done = true

@@ -2,6 +2,7 @@ package entsession
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/entsession/entsession/internal/fault"
 	"github.com/entsession/entsession/internal/payload"
 	"github.com/entsession/entsession/internal/stmt"
+	"github.com/entsession/entsession/internal/wire"
 )
 
 // Create makes a session under a new random id, with the payload and the extra columns given, and commits it. It is live for
@@ -35,7 +37,7 @@ func (s *Store) Create(ctx context.Context, data []byte, cols ...Column) (*Sessi
 func (s *Store) create(ctx context.Context, sess *Session, text string) error {
 	version := newVersion()
 	return s.try(ctx, func(ctx context.Context, set *stmt.Set, a attempt) error {
-		names, values, err := s.columns(ctx, s.drv, &set, sess.staged)
+		names, values, err := s.columns(ctx, s.db, &set, sess.staged)
 		if err != nil {
 			return err
 		}
@@ -49,7 +51,7 @@ func (s *Store) create(ctx context.Context, sess *Session, text string) error {
 		args = append(args, values...)
 		var timeout int64
 		err = s.write(ctx, func() (err error) {
-			timeout, _, err = answer(ctx, s.drv, set, set.Insert(names), args)
+			timeout, _, err = answer(ctx, s.db, set, set.Insert(names), args)
 			return err
 		})
 		if err != nil {
@@ -57,7 +59,7 @@ func (s *Store) create(ctx context.Context, sess *Session, text string) error {
 				return err
 			}
 			// The id is random: if its row is there, an attempt that lost its answer made it.
-			found, perr := s.probe(ctx, s.drv, set, sess.ref.key)
+			found, perr := s.probe(ctx, s.db, set, sess.ref.key)
 			switch {
 			case errors.Is(perr, ErrNotFound):
 				return err // a unique column of the application's
@@ -67,7 +69,7 @@ func (s *Store) create(ctx context.Context, sess *Session, text string) error {
 			timeout = found.timeout
 		} else if set.Table.Dialect == dialect.MySQL && len(set.Table.Computed) > 0 {
 			// The insert id may be that of an auto_increment column of the application's.
-			found, err := s.probe(ctx, s.drv, set, sess.ref.key)
+			found, err := s.probe(ctx, s.db, set, sess.ref.key)
 			if err != nil {
 				return err
 			}
@@ -100,21 +102,20 @@ func (s *Store) Load(ctx context.Context, id string) (*Session, error) {
 func (s *Store) load(ctx context.Context, r *ref) (*Session, error) {
 	var sess *Session
 	err := s.try(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) (err error) {
-		sess, err = s.read(ctx, s.drv, set, set.Load, r)
+		sess, err = s.read(ctx, s.db, set, set.Load, r)
 		return err
 	})
 	return sess, err
 }
 
 // read runs Load or Lock.
-func (s *Store) read(ctx context.Context, q dialect.ExecQuerier, set *stmt.Set, text string, r *ref) (*Session, error) {
+func (s *Store) read(ctx context.Context, q wire.Querier, set *stmt.Set, text string, r *ref) (*Session, error) {
 	sess := &Session{ref: r}
-	dest, finish := sess.scan(set)
 	args := set.Key(make([]any, 0, 3), r.key, s.cfg.Application)
-	if err := queryRow(ctx, q, text, args, dest...); err != nil {
+	err := queryRow(ctx, q, text, args, func(row []driver.Value) error { return sess.fill(set, row) })
+	if err != nil {
 		return nil, err
 	}
-	finish()
 	return sess, nil
 }
 
@@ -131,20 +132,21 @@ func (s *Store) Touch(ctx context.Context, id string) error {
 	}
 	err := s.try(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) error {
 		args := set.Key(make([]any, 0, 3), r.key, s.cfg.Application)
-		var due int64
-		if err := queryRow(ctx, s.drv, set.Due, args, &due); err != nil || due == 0 {
+		due, err := queryInt(ctx, s.db, set.Due, args)
+		if err != nil || due == 0 {
 			return err
 		}
 		var n int64
-		err := s.write(ctx, func() (err error) {
-			n, err = exec(ctx, s.drv, set.Touch, args)
+		err = s.write(ctx, func() (err error) {
+			n, err = exec(ctx, s.db, set.Touch, args)
 			return err
 		})
 		if err != nil || n > 0 {
 			return err
 		}
 		// Gone since, or renewed by someone else within this second (a MySQL driver may count changed rows only).
-		return queryRow(ctx, s.drv, set.Due, args, &due)
+		_, err = queryInt(ctx, s.db, set.Due, args)
+		return err
 	})
 	return s.fail("touch", err, r)
 }
@@ -161,7 +163,7 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	}
 	err := s.try(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) error {
 		return s.write(ctx, func() error {
-			_, err := s.bury(ctx, s.drv, set, r.key)
+			_, err := s.bury(ctx, s.db, set, r.key)
 			return err
 		})
 	})
@@ -169,7 +171,7 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 }
 
 // bury makes a tombstone of a live session and tells whether there was one.
-func (s *Store) bury(ctx context.Context, q dialect.ExecQuerier, set *stmt.Set, key string) (bool, error) {
+func (s *Store) bury(ctx context.Context, q wire.Querier, set *stmt.Set, key string) (bool, error) {
 	args := make([]any, 0, 4)
 	if set.Table.HasVersion {
 		args = append(args, newVersion())
@@ -200,7 +202,7 @@ func (s *Store) fits(data []byte) error {
 
 // columns checks the extra columns of a write against the table. One that the table seems to lack may have been added since it was
 // described: it is looked at again, once.
-func (s *Store) columns(ctx context.Context, q dialect.ExecQuerier, set **stmt.Set, cols []Column) (names []string, values []any, err error) {
+func (s *Store) columns(ctx context.Context, q wire.Querier, set **stmt.Set, cols []Column) (names []string, values []any, err error) {
 	if len(cols) == 0 {
 		return nil, nil, nil
 	}
@@ -230,13 +232,14 @@ type found struct {
 	version int64
 }
 
-func (s *Store) probe(ctx context.Context, q dialect.ExecQuerier, set *stmt.Set, key string) (found, error) {
+func (s *Store) probe(ctx context.Context, q wire.Querier, set *stmt.Set, key string) (found, error) {
 	var f found
-	dest := []any{&f.timeout, &f.version}
-	if !set.Table.HasVersion {
-		var data any
-		dest[1] = &data
-	}
-	err := queryRow(ctx, q, set.Probe, set.Key(nil, key, s.cfg.Application), dest...)
+	err := queryRow(ctx, q, set.Probe, set.Key(nil, key, s.cfg.Application), func(row []driver.Value) (err error) {
+		if f.timeout, err = wire.Int(row[0]); err != nil || !set.Table.HasVersion {
+			return err
+		}
+		f.version, err = wire.Int(row[1])
+		return err
+	})
 	return f, err
 }

@@ -24,6 +24,7 @@ const (
 	defaultMaxDataBytes     = 1 << 20
 	defaultCheckThreshold   = 30 * time.Second
 	defaultStatementTimeout = 30 * time.Second
+	defaultMaxQueue         = 10_000
 	defaultPurgeProbability = 0.1
 	defaultPurgeBatch       = 500
 	defaultPurgeInterval    = time.Minute
@@ -114,6 +115,7 @@ func (c Config) WithDefaults() (Config, error) {
 		bad("ConnMaxIdleTime", c.ConnMaxIdleTime, "is negative")
 	}
 	count("MaxDataBytes", &c.MaxDataBytes, defaultMaxDataBytes)
+	count("MaxQueue", &c.MaxQueue, defaultMaxQueue)
 	count("PurgeBatch", &c.PurgeBatch, defaultPurgeBatch)
 	if c.PurgeBatch > 10_000 {
 		bad("PurgeBatch", c.PurgeBatch, "is more than 10000, the most that one statement takes on every database")

@@ -25,6 +25,10 @@ var (
 	// ErrInvalidID means that a method was given a *Session that no method of the store returned.
 	ErrInvalidID = errors.New("entsession: not a session of this store")
 
+	// ErrOverloaded means that Config.MaxQueue calls of this kind were waiting for the database already. Nothing was sent: answer
+	// with "503 Service Unavailable", or try again later.
+	ErrOverloaded = errors.New("entsession: too many calls are waiting for the database (MaxQueue)")
+
 	// ErrClosed means that the store is closed.
 	ErrClosed = errors.New("entsession: store is closed")
 )
@@ -50,7 +54,7 @@ func (s *Store) fail(doing string, err error, secrets *ref) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, ErrNotFound), errors.Is(err, ErrConflict), errors.Is(err, ErrTooLarge),
-		errors.Is(err, ErrInvalidID), errors.Is(err, ErrClosed), errors.Is(err, errNilContext), errors.As(err, &column):
+		errors.Is(err, ErrInvalidID), errors.Is(err, ErrOverloaded), errors.Is(err, ErrClosed), errors.Is(err, errNilContext), errors.As(err, &column):
 		return err
 	case s.closed.Load():
 		return ErrClosed

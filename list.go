@@ -2,14 +2,15 @@ package entsession
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"iter"
-	"strings"
 
 	entsql "entgo.io/ent/dialect/sql"
 
 	"github.com/entsession/entsession/internal/stmt"
+	"github.com/entsession/entsession/internal/wire"
 )
 
 // maxPasses bounds Revoke. Two are enough unless a session is rotated again in between, each rotation after a request of its own.
@@ -69,12 +70,8 @@ func (s *Store) listSome(ctx context.Context, where []func(*entsql.Selector), yi
 	var keys []string
 	err := s.query(ctx, func(set *stmt.Set) (string, []any, error) { return set.Keys(s.cfg.Application, where) },
 		func() { keys = keys[:0] },
-		func(_ *stmt.Set, rows *entsql.Rows) error {
-			var key string
-			if err := rows.Scan(&key); err != nil {
-				return err
-			}
-			keys = append(keys, strings.TrimRight(key, " "))
+		func(_ *stmt.Set, row []driver.Value) error {
+			keys = append(keys, wire.Key(row[0])) // PostgreSQL pads char(72)
 			return nil
 		})
 	if err != nil {
@@ -99,14 +96,11 @@ func (s *Store) listSome(ctx context.Context, where []func(*entsql.Selector), yi
 // rows reads sessions.
 func (s *Store) rows(ctx context.Context, render func(*stmt.Set) (string, []any, error)) ([]*Session, error) {
 	var out []*Session
-	err := s.query(ctx, render, func() { out = nil }, func(set *stmt.Set, rows *entsql.Rows) error {
-		sess := &Session{ref: &ref{}}
-		dest, finish := sess.scan(set)
-		if err := rows.Scan(append([]any{&sess.ref.key}, dest...)...); err != nil {
+	err := s.query(ctx, render, func() { out = nil }, func(set *stmt.Set, row []driver.Value) error {
+		sess := &Session{ref: &ref{key: wire.Key(row[0])}}
+		if err := sess.fill(set, row[1:]); err != nil {
 			return err
 		}
-		finish()
-		sess.ref.key = strings.TrimRight(sess.ref.key, " ") // PostgreSQL pads char(72)
 		if s.cfg.PlainIDs {
 			sess.ref.id = sess.ref.key
 		}
@@ -117,24 +111,14 @@ func (s *Store) rows(ctx context.Context, render func(*stmt.Set) (string, []any,
 }
 
 // query runs a statement and hands its rows to scan. reset is called before each attempt.
-func (s *Store) query(ctx context.Context, render func(*stmt.Set) (string, []any, error), reset func(), scan func(*stmt.Set, *entsql.Rows) error) error {
+func (s *Store) query(ctx context.Context, render func(*stmt.Set) (string, []any, error), reset func(), scan func(*stmt.Set, []driver.Value) error) error {
 	return s.try(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) error {
 		reset()
 		text, args, err := render(set)
 		if err != nil {
 			return err
 		}
-		var rows entsql.Rows
-		if err := s.drv.Query(ctx, text, args, &rows); err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			if err := scan(set, &rows); err != nil {
-				return err
-			}
-		}
-		return rows.Err()
+		return s.db.Query(ctx, text, args, func(row []driver.Value) error { return scan(set, row) })
 	})
 }
 
@@ -172,7 +156,7 @@ func (s *Store) Revoke(ctx context.Context, where ...func(*entsql.Selector)) (in
 func (s *Store) any(ctx context.Context, where []func(*entsql.Selector)) (found bool, err error) {
 	err = s.query(ctx, func(set *stmt.Set) (string, []any, error) { return set.Any(s.cfg.Application, where) },
 		func() { found = false },
-		func(_ *stmt.Set, rows *entsql.Rows) error { found = true; return nil })
+		func(_ *stmt.Set, row []driver.Value) error { found = true; return nil })
 	return found, err
 }
 
@@ -184,7 +168,7 @@ func (s *Store) revoke(ctx context.Context, where []func(*entsql.Selector)) (int
 			return err
 		}
 		return s.write(ctx, func() (err error) {
-			n, err = exec(ctx, s.drv, text, args)
+			n, err = exec(ctx, s.db, text, args)
 			return err
 		})
 	})

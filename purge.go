@@ -2,18 +2,18 @@ package entsession
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"hash/fnv"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
 	"entgo.io/ent/dialect"
-	entsql "entgo.io/ent/dialect/sql"
 
 	"github.com/entsession/entsession/internal/fault"
 	"github.com/entsession/entsession/internal/stmt"
+	"github.com/entsession/entsession/internal/wire"
 )
 
 // purgeBudget is how long one automatic purge works at most. What is left waits for the next draw, which need not wait for the
@@ -111,7 +111,7 @@ func (s *Store) purge(ctx context.Context, patient bool) (total int, err error) 
 func (s *Store) purgeBatch(ctx context.Context) (n int, more bool, err error) {
 	err = s.try(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) error {
 		n, more = 0, false
-		return s.inTxOf(ctx, s.beginPurge, func(tx dialect.Tx) error {
+		return s.inTxOf(ctx, s.beginPurge, func(tx wire.Querier) error {
 			unlock, err := s.lockPurge(ctx, tx)
 			if err != nil {
 				return err
@@ -144,26 +144,18 @@ func (s *Store) beginPurge(ctx context.Context) (dialect.Tx, error) {
 	return s.drv.Tx(detached)
 }
 
-func expiredKeys(ctx context.Context, tx dialect.Tx, set *stmt.Set, cfg Config) (keys []string, err error) {
+func expiredKeys(ctx context.Context, tx wire.Querier, set *stmt.Set, cfg Config) (keys []string, err error) {
 	text, args := set.Expired(cfg.Application, cfg.PurgeBatch)
-	var rows entsql.Rows
-	if err := tx.Query(ctx, text, args, &rows); err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var key string
-		if err := rows.Scan(&key); err != nil {
-			return nil, err
-		}
-		keys = append(keys, strings.TrimRight(key, " "))
-	}
-	return keys, rows.Err()
+	err = tx.Query(ctx, text, args, func(row []driver.Value) error {
+		keys = append(keys, wire.Key(row[0]))
+		return nil
+	})
+	return keys, err
 }
 
 // lockPurge keeps to one purger at a time in a database, or gives errBusy. It is a courtesy and not needed for correctness, so a
 // database that has no such lock goes without. SQLite has one writer anyway.
-func (s *Store) lockPurge(ctx context.Context, tx dialect.Tx) (unlock func(), err error) {
+func (s *Store) lockPurge(ctx context.Context, tx wire.Querier) (unlock func(), err error) {
 	unlock = func() {}
 	p := &s.purger
 	p.mu.Lock()
@@ -178,18 +170,17 @@ func (s *Store) lockPurge(ctx context.Context, tx dialect.Tx) (unlock func(), er
 	switch s.table.Dialect {
 	case dialect.Postgres:
 		// Released with the transaction.
-		err = queryRow(ctx, tx, "SELECT CASE WHEN pg_try_advisory_xact_lock($1) THEN 1 ELSE 0 END", []any{int64(h.Sum64())}, &got)
+		got, err = queryInt(ctx, tx, "SELECT CASE WHEN pg_try_advisory_xact_lock($1) THEN 1 ELSE 0 END", []any{int64(h.Sum64())})
 	case dialect.MySQL:
 		// The name is the server's, not the database's. At most 64 characters.
 		name := "CONCAT('entsession ', CONV(?, 10, 36), ' ', LEFT(SHA1(DATABASE()), 16))"
 		args := []any{h.Sum64() >> 1}
-		err = queryRow(ctx, tx, "SELECT COALESCE(GET_LOCK("+name+", 0), 0)", args, &got)
+		got, err = queryInt(ctx, tx, "SELECT COALESCE(GET_LOCK("+name+", 0), 0)", args)
 		unlock = func() {
 			// Detached: a cancelled purge must not leave the lock on a pooled connection.
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
-			var released any
-			_ = queryRow(ctx, tx, "SELECT RELEASE_LOCK("+name+")", args, &released)
+			_, _ = queryInt(ctx, tx, "SELECT RELEASE_LOCK("+name+")", args)
 		}
 	}
 	switch {

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"slices"
 
-	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
 
 	"github.com/entsession/entsession/internal/fault"
 	"github.com/entsession/entsession/internal/payload"
 	"github.com/entsession/entsession/internal/stmt"
+	"github.com/entsession/entsession/internal/wire"
 )
 
 // Rotate gives a live session a new id, with the same payload, columns, creation time and a renewed expiry, and ends the old
@@ -44,7 +44,7 @@ func (s *Store) rotate(ctx context.Context, r, to *ref, cols []Column, encode fu
 	version := newVersion()
 	var sess *Session
 	err := s.try(ctx, func(ctx context.Context, set *stmt.Set, a attempt) (err error) {
-		err = s.inTx(ctx, func(tx dialect.Tx) error {
+		err = s.inTx(ctx, func(tx wire.Querier) error {
 			if sess, err = s.move(ctx, tx, set, r, to, version); err != nil || len(cols) == 0 {
 				return err
 			}
@@ -54,14 +54,14 @@ func (s *Store) rotate(ctx context.Context, r, to *ref, cols []Column, encode fu
 		if a.unsure && errors.Is(err, ErrNotFound) {
 			// The old id is dead. The new one is random: if its row is there, an attempt that lost its answer made it. Not before the
 			// old row was locked: that attempt's commit may have been under way until then.
-			sess, err = s.read(ctx, s.drv, set, set.Load, to)
+			sess, err = s.read(ctx, s.db, set, set.Load, to)
 		}
 		return err
 	})
 	return sess, err
 }
 
-func (s *Store) move(ctx context.Context, tx dialect.Tx, set *stmt.Set, from, to *ref, version int64) (*Session, error) {
+func (s *Store) move(ctx context.Context, tx wire.Querier, set *stmt.Set, from, to *ref, version int64) (*Session, error) {
 	if _, err := s.lock(ctx, tx, set, from); err != nil {
 		return nil, err
 	}
@@ -94,9 +94,9 @@ func (s *Store) move(ctx context.Context, tx dialect.Tx, set *stmt.Set, from, to
 }
 
 // columnNames reads a table's columns.
-func columnNames(ctx context.Context, q dialect.ExecQuerier, t *stmt.Table) ([]string, error) {
+func columnNames(ctx context.Context, q wire.Querier, t *stmt.Table) ([]string, error) {
 	var rows entsql.Rows
-	if err := q.Query(ctx, t.DescribeQuery(), []any{}, &rows); err != nil {
+	if err := q.Ent().Query(ctx, t.DescribeQuery(), []any{}, &rows); err != nil {
 		return nil, err
 	}
 	defer rows.Close()

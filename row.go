@@ -1,39 +1,59 @@
 package entsession
 
 import (
+	"database/sql/driver"
 	"slices"
 
 	"github.com/entsession/entsession/internal/payload"
 	"github.com/entsession/entsession/internal/stmt"
+	"github.com/entsession/entsession/internal/wire"
 )
 
-// scan gives the destinations of the columns that Load reads, and a function that finishes the session once they are filled.
-func (s *Session) scan(set *stmt.Set) (dest []any, finish func()) {
+// fill takes over a row that Load read.
+func (s *Session) fill(set *stmt.Set, row []driver.Value) (err error) {
 	t := set.Table
-	var data []byte
-	dest = append(make([]any, 0, 4+len(t.Extra)), &data, &s.timeout)
+	data := bytesOf(row[0])
+	if !t.HasVersion && data != nil {
+		stored := string(data)
+		s.stored = &stored
+	}
+	s.Data = payload.Decode(data)
+	if s.timeout, err = wire.Int(row[1]); err != nil {
+		return err
+	}
+	n := 2
 	if t.HasVersion {
-		dest = append(dest, &s.version)
+		if s.version, err = wire.Int(row[n]); err != nil {
+			return err
+		}
+		n++
 	}
 	if t.HasCreated {
-		dest = append(dest, &s.created)
+		if s.created, err = wire.Int(row[n]); err != nil {
+			return err
+		}
+		n++
 	}
 	s.columns, s.values = t.Extra, make([]any, len(t.Extra))
-	for i := range s.values {
-		dest = append(dest, &s.values[i])
-	}
-	return dest, func() {
-		if !t.HasVersion && data != nil {
-			stored := string(data)
-			s.stored = &stored
-		}
-		s.Data = payload.Decode(data)
-		for i, v := range s.values {
-			if b, ok := v.([]byte); ok && slices.Contains(t.Text, t.Extra[i]) {
-				s.values[i] = string(b) // MySQL's driver hands text out as bytes
-			}
+	for i, v := range row[n:] {
+		if b, ok := v.([]byte); ok && slices.Contains(t.Text, t.Extra[i]) {
+			s.values[i] = string(b) // MySQL's driver hands text out as bytes
+		} else {
+			s.values[i] = wire.Copy(v)
 		}
 	}
+	return nil
+}
+
+// bytesOf copies a text or bytes.
+func bytesOf(v driver.Value) []byte {
+	switch v := v.(type) {
+	case string:
+		return []byte(v)
+	case []byte:
+		return append([]byte{}, v...)
+	}
+	return nil
 }
 
 // written takes over what a write made true.

@@ -3,9 +3,8 @@ package entsession
 import (
 	"context"
 
-	"entgo.io/ent/dialect"
-
 	"github.com/entsession/entsession/internal/stmt"
+	"github.com/entsession/entsession/internal/wire"
 )
 
 // Save writes a session's Data, the columns staged on it and those given, and renews it, in one guarded statement. It
@@ -35,13 +34,13 @@ func (s *Store) save(ctx context.Context, sess *Session, cols []Column) error {
 	version := newVersion()
 	return s.encoded(sess.Data, func(text string) error {
 		return s.try(ctx, func(ctx context.Context, set *stmt.Set, a attempt) error {
-			return s.write(ctx, func() error { return s.saveOn(ctx, s.drv, set, sess, text, version, staged, a) })
+			return s.write(ctx, func() error { return s.saveOn(ctx, s.db, set, sess, text, version, staged, a) })
 		})
 	})
 }
 
 // saveOn runs a Save on a connection or in a transaction.
-func (s *Store) saveOn(ctx context.Context, q dialect.ExecQuerier, set *stmt.Set, sess *Session, text string, version int64, staged []Column, a attempt) error {
+func (s *Store) saveOn(ctx context.Context, q wire.Querier, set *stmt.Set, sess *Session, text string, version int64, staged []Column, a attempt) error {
 	names, values, err := s.columns(ctx, q, &set, staged)
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 	"github.com/entsession/entsession/internal/fault"
 	"github.com/entsession/entsession/internal/rename"
 	"github.com/entsession/entsession/internal/stmt"
+	"github.com/entsession/entsession/internal/wire"
 
 	_ "github.com/entsession/entsession/postgres" // the default driver
 )
@@ -27,7 +28,8 @@ import (
 type Store struct {
 	cfg    Config // defaults applied
 	drv    dialect.Driver
-	pool   *sql.DB // nil when the driver is the application's
+	db     wire.Querier // on drv: what the calls use
+	pool   *sql.DB      // nil when the driver is the application's
 	client *ent.Client
 	table  *stmt.Table // the name; what is known of the columns is in set
 	set    atomic.Pointer[stmt.Set]
@@ -127,7 +129,7 @@ func newStore(drv dialect.Driver, cfg Config) *Store {
 	if table.Dialect == dialect.SQLite {
 		table.Schema = ""
 	}
-	s := &Store{cfg: cfg, drv: drv, table: table}
+	s := &Store{cfg: cfg, drv: drv, db: wire.Of(drv), table: table}
 	s.client = ent.NewClient(ent.Driver(rename.Driver(drv, session.Table, table.Schema, table.Name)))
 	s.life, s.closing = context.WithCancel(context.Background())
 	if table.Dialect == dialect.SQLite {

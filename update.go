@@ -10,6 +10,7 @@ import (
 	"github.com/entsession/entsession/internal/fault"
 	"github.com/entsession/entsession/internal/payload"
 	"github.com/entsession/entsession/internal/stmt"
+	"github.com/entsession/entsession/internal/wire"
 )
 
 // optimistic is how often Update tries without a lock. One that lost that often has company, and locks the row.
@@ -103,7 +104,7 @@ func (u *update) lockedAs(ctx context.Context, encode func([]byte) string) (*Ses
 		if a.unsure && !set.Table.HasVersion {
 			return a.unknown("a table without a version column keeps no trace of who wrote")
 		}
-		return s.inTx(ctx, func(tx dialect.Tx) error {
+		return s.inTx(ctx, func(tx wire.Querier) error {
 			now, err := s.lock(ctx, tx, set, u.ref)
 			if err != nil {
 				return err
@@ -129,7 +130,7 @@ func (u *update) lockedAs(ctx context.Context, encode func([]byte) string) (*Ses
 }
 
 // lock reads a live session and keeps others from changing it until the transaction ends.
-func (s *Store) lock(ctx context.Context, tx dialect.Tx, set *stmt.Set, r *ref) (*Session, error) {
+func (s *Store) lock(ctx context.Context, tx wire.Querier, set *stmt.Set, r *ref) (*Session, error) {
 	if set.Table.Dialect == dialect.SQLite {
 		// SQLite locks the file: by a write, and before anything is read, or what was read may be old.
 		if _, err := exec(ctx, tx, set.Hold, []any{r.key}); err != nil {

@@ -2,12 +2,11 @@ package entsession
 
 import (
 	"context"
-	"database/sql"
+	"database/sql/driver"
 	"time"
 
-	entsql "entgo.io/ent/dialect/sql"
-
 	"github.com/entsession/entsession/internal/stmt"
+	"github.com/entsession/entsession/internal/wire"
 )
 
 // Usage is what one application has in the table.
@@ -28,14 +27,17 @@ func (s *Store) Usage(ctx context.Context) ([]Usage, error) {
 	var out []Usage
 	err := s.query(ctx, func(set *stmt.Set) (string, []any, error) { return set.Usage(), []any{}, nil },
 		func() { out = nil },
-		func(_ *stmt.Set, rows *entsql.Rows) error {
-			var u Usage
-			var oldest sql.NullInt64
-			if err := rows.Scan(&u.Application, &u.Live, &u.Expired, &u.Tombstones, &u.Bytes, &oldest); err != nil {
-				return err
+		func(_ *stmt.Set, row []driver.Value) error {
+			var n [5]int64
+			for i := range n {
+				var err error
+				if n[i], err = wire.Int(row[i+1]); err != nil {
+					return err
+				}
 			}
-			if oldest.Int64 > 0 {
-				u.Oldest = time.Unix(oldest.Int64, 0)
+			u := Usage{Application: wire.Text(row[0]), Live: n[0], Expired: n[1], Tombstones: n[2], Bytes: n[3]}
+			if n[4] > 0 {
+				u.Oldest = time.Unix(n[4], 0)
 			}
 			out = append(out, u)
 			return nil

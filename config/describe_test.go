@@ -59,6 +59,8 @@ func TestDescribe(t *testing.T) {
 		"conn_max_lifetime=none (default)",
 		"conn_max_idle_time=none (default)",
 		"statement_timeout=1.5s",
+		"batching=1 (default)",
+		"max_queue=10000 (default)",
 		"purge_batch=500 (default)",
 		"purge_interval=60 (default)",
 		"purge_grace=0",

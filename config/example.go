@@ -31,6 +31,8 @@ const Example = `session:
       # conn_max_lifetime: none
       # conn_max_idle_time: none
       # statement_timeout: 30    # 0 or none: no bound
+      # batching: 1              # 0 sends each call as a statement of its own
+      # max_queue: 10000         # calls of one kind that may wait for a place in a batch
       # purge_batch: 500
       # purge_interval: 60       # seconds between two automatic purges; 0 or none: no limit
       # purge_grace: 600         # how long a revoked session's row stays behind

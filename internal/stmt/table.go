@@ -31,8 +31,13 @@ type Table struct {
 	Columns                                []string // all, in the table's order
 	Extra                                  []string // those that are not the store's
 	HasVersion, HasCreated, HasApplication bool
-	Computed                               []string // those that the database fills in by itself
-	Text                                   []string // those whose type is not binary: a driver may hand them out as bytes
+	Computed                               []string          // those that the database fills in by itself
+	Text                                   []string          // those whose type is not binary: a driver may hand them out as bytes
+	Types                                  map[string]string // what the driver calls each column's type
+	// Arrays is PostgreSQL's name of each column's type, if there are arrays of it that unnest takes apart again.
+	Arrays map[string]string
+	// Collation is MySQL's character set and collation of the id, as "utf8mb4 utf8mb4_bin".
+	Collation string
 	// UnsignedTimeout is set for a MySQL table whose timeout can't be negative.
 	UnsignedTimeout bool
 	// PlainIDs is set when ids are stored as they are. MySQL then compares them as bytes whatever the column's collation is:

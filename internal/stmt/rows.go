@@ -1,0 +1,198 @@
+package stmt
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+)
+
+// Row is what a batch writes to one session.
+type Row struct {
+	Key     string
+	Text    string // the payload
+	Version int64
+	Guard   int64 // the version that a Save requires
+	Values  []any // of the extra columns; on PostgreSQL elements of array literals, see Element
+}
+
+// SaveMany is Save for many sessions, each with its own guard. Arguments: SaveArgs. PostgreSQL answers with id and timeout of those it
+// wrote, MySQL not at all (see Together.Written). It is nil where a batch can't do what Save does.
+func (s *Set) SaveMany(columns []string) *Many {
+	t := s.Table
+	if !t.HasVersion || !s.takes(columns) {
+		return nil
+	}
+	set := s.q(Data) + " = b.b1, " + s.q(Version) + " = b.b2, "
+	for i, c := range columns {
+		set += s.q(c) + " = b.b" + strconv.Itoa(i+4) + ", "
+	}
+	set += s.q(Timeout) + " = " + s.renewed()
+	where := s.text(func(b *sql.Builder) {
+		for range len(columns) + 4 {
+			b.Arg(placeholder) // those of the rows come first, and are counted
+		}
+		b.Reset()
+		b.WriteString(" WHERE " + s.q(ID) + " = b.b0")
+		if t.HasApplication {
+			b.WriteString(" AND " + s.q(Application) + " = ").Arg(placeholder)
+		}
+		b.WriteString(" AND " + s.live() + " AND " + s.q(Version) + " = b.b3")
+	})
+	if t.Dialect == dialect.Postgres {
+		return &Many{head: "UPDATE " + t.Ident() + " SET " + set + " FROM " + s.unnest(columns, 4) + where +
+			" RETURNING " + s.q(ID) + ", " + s.q(Timeout)}
+	}
+	// The rows in the order given, and each looked up by its key: the order of the locks.
+	first, other := s.selects(columns)
+	return &Many{head: "UPDATE (", first: first, other: other,
+		tail: ") AS b STRAIGHT_JOIN " + t.Ident() + " ON " + s.q(ID) + " = b.b0 SET " + set + where}
+}
+
+// InsertMany is Insert for many sessions. Arguments: InsertArgs. It answers as Insert does: the timeout is the same for all.
+func (s *Set) InsertMany(columns []string) *Many {
+	t := s.Table
+	if !s.takes(columns) || len(t.Computed) > 0 {
+		return nil
+	}
+	names := []string{s.q(ID), s.q(Data), s.q(Timeout)}
+	values := []string{"b.b0", "b.b1", s.answer(t.Now() + " + " + itoa(s.Lifetime()))}
+	n := 2
+	add := func(name, value string) { names, values = append(names, s.q(name)), append(values, value) }
+	next := func(name string) { add(name, "b.b"+strconv.Itoa(n)); n++ }
+	if t.HasVersion {
+		next(Version)
+	}
+	if t.HasCreated {
+		add(Created, t.Now())
+	}
+	for _, c := range columns {
+		next(c)
+	}
+	if t.HasApplication {
+		add(Application, "$"+strconv.Itoa(n+1))
+	}
+	head := "INSERT INTO " + t.Ident() + " (" + strings.Join(names, ", ") + ") "
+	if t.Dialect == dialect.Postgres {
+		return &Many{head: head + "SELECT " + strings.Join(values, ", ") + " FROM " + s.unnest(columns, n-len(columns)) + s.returning()}
+	}
+	for i, v := range values {
+		if v[0] == '$' || strings.HasPrefix(v, "b.") {
+			values[i] = "?"
+		}
+	}
+	row := "(" + strings.Join(values, ", ") + ")"
+	return &Many{head: head + "VALUES ", first: row, other: ", " + row}
+}
+
+// SaveArgs gives the arguments of SaveMany. The rows are unique and sorted.
+func (s *Set) SaveArgs(rows []Row, columns int, application string) []any {
+	if s.Table.Dialect == dialect.Postgres {
+		args := arrays(rows, columns, true)
+		return s.applicationArg(args, application)
+	}
+	args := make([]any, 0, len(rows)*(4+columns)+1)
+	for _, r := range rows {
+		args = append(append(args, r.Key, r.Text, r.Version, r.Guard), r.Values...)
+	}
+	return s.applicationArg(args, application)
+}
+
+// InsertArgs gives the arguments of InsertMany.
+func (s *Set) InsertArgs(rows []Row, columns int, application string) []any {
+	if s.Table.Dialect == dialect.Postgres {
+		args := arrays(rows, columns, false)
+		if !s.Table.HasVersion {
+			args = slices.Delete(args, 2, 3)
+		}
+		return s.applicationArg(args, application)
+	}
+	args := make([]any, 0, len(rows)*(4+columns))
+	for _, r := range rows {
+		args = append(args, r.Key, r.Text)
+		if s.Table.HasVersion {
+			args = append(args, r.Version)
+		}
+		args = s.applicationArg(append(args, r.Values...), application)
+	}
+	return args
+}
+
+// takes tells whether rows with these columns can travel in a batch.
+func (s *Set) takes(columns []string) bool {
+	t := s.Table
+	switch t.Dialect {
+	case dialect.MySQL:
+		return !s.bytewise() && t.Collation != ""
+	case dialect.Postgres:
+		if s.keyType() == "" || !slices.Contains([]string{"TEXT", "VARCHAR", "BPCHAR"}, t.Types[Data]) {
+			return false
+		}
+		for _, c := range columns {
+			if t.Arrays[c] == "" {
+				return false
+			}
+		}
+		return true
+	}
+	return false // SQLite runs Save and Insert one after the other, in one transaction
+}
+
+// unnest makes rows of arrays: id, data, version and so on, then the extra columns.
+func (s *Set) unnest(columns []string, own int) string {
+	types := []string{s.keyType(), "text", "bigint", "bigint"}[:own]
+	for _, c := range columns {
+		types = append(types, s.Table.Arrays[c])
+	}
+	params, names := make([]string, len(types)), make([]string, len(types))
+	for i, t := range types {
+		params[i] = "$" + strconv.Itoa(i+1) + "::" + t + "[]"
+		names[i] = "b" + strconv.Itoa(i)
+	}
+	return "unnest(" + strings.Join(params, ", ") + ") AS b(" + strings.Join(names, ", ") + ")"
+}
+
+// selects makes rows of MySQL's parameters. The key gets the id's own character set and collation: with another, no index fits.
+func (s *Set) selects(columns []string) (first, other string) {
+	charset, collation, _ := strings.Cut(s.Table.Collation, " ")
+	params := []string{"CONVERT(? USING " + charset + ") COLLATE " + collation}
+	for range len(columns) + 3 {
+		params = append(params, "?")
+	}
+	other = " UNION ALL SELECT " + strings.Join(params, ", ")
+	for i, p := range params {
+		params[i] = p + " AS b" + strconv.Itoa(i)
+	}
+	return "SELECT " + strings.Join(params, ", "), other
+}
+
+// arrays turns rows into one array for each column.
+func arrays(rows []Row, columns int, guarded bool) []any {
+	keys, texts, versions := make([]string, len(rows)), make([]string, len(rows)), make([]int64, len(rows))
+	for i, r := range rows {
+		keys[i], texts[i], versions[i] = r.Key, r.Text, r.Version
+	}
+	args := append(make([]any, 0, 5+columns), keys, texts, versions)
+	if guarded {
+		guards := make([]int64, len(rows))
+		for i, r := range rows {
+			guards[i] = r.Guard
+		}
+		args = append(args, guards)
+	}
+	for i := range columns {
+		var b strings.Builder
+		b.WriteByte('{')
+		for j, r := range rows {
+			if j > 0 {
+				b.WriteByte(',')
+			}
+			b.WriteString(r.Values[i].(string))
+		}
+		b.WriteByte('}')
+		args = append(args, b.String())
+	}
+	return args
+}

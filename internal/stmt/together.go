@@ -1,0 +1,146 @@
+package stmt
+
+import (
+	"strings"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+)
+
+// The statements of a batch: what Set has for one session, for many. On PostgreSQL they take arrays and on SQLite a JSON array, so that
+// each is one text, prepared once. MySQL's are made of a part for each session: its driver sends text anyway.
+//
+// The keys of a batch are unique and sorted: two batches that lock the same rows in different orders would wait for each other.
+
+// Many is a statement over any number of sessions.
+type Many struct {
+	head  string // all of it, if there are no parts
+	first string // the part of the first session
+	other string // and of each other one
+	tail  string
+}
+
+// Text for n sessions.
+func (m *Many) Text(n int) string {
+	if m.first == "" {
+		return m.head
+	}
+	return m.head + m.first + strings.Repeat(m.other, n-1) + m.tail
+}
+
+// Together is the statements of batches.
+type Together struct {
+	// Load reads the live ones of the sessions. Arguments: KeyArgs. Columns: id, and then what Set.Load reads.
+	Load *Many
+	// Check tells of the live ones whether their renewal is due. Arguments: KeyArgs. Columns: id, 1 or 0, timeout [version].
+	Check *Many
+	// Touch renews the live ones. Arguments: KeyArgs. On PostgreSQL it returns their ids.
+	Touch *Many
+	// Delete makes the live ones tombstones. Arguments: [version] and KeyArgs.
+	Delete *Many
+	// Written reads what a Save of MySQL's has left. Arguments: KeyArgs. Columns: id, timeout, version.
+	Written *Many
+}
+
+// Together renders them. It is nil for a table whose ids can't be given many at a time.
+func (s *Set) Together() *Together {
+	t := s.Table
+	if s.bytewise() || t.Dialect == dialect.Postgres && s.keyType() == "" {
+		return nil
+	}
+	version := ""
+	if t.HasVersion {
+		version = ", " + s.q(Version)
+	}
+	due := ", CASE WHEN " + s.q(Timeout) + " >= " + s.target() + " THEN 0 ELSE 1 END, " + s.q(Timeout) + version
+	returning := ""
+	if t.Dialect == dialect.Postgres {
+		returning = " RETURNING " + s.q(ID)
+	}
+	return &Together{
+		Load:  s.many(func(b *sql.Builder) { b.WriteString("SELECT " + s.q(ID) + ", " + s.columns() + s.from()) }, ""),
+		Check: s.many(func(b *sql.Builder) { b.WriteString("SELECT " + s.q(ID) + due + s.from()) }, ""),
+		Touch: s.many(func(b *sql.Builder) {
+			b.WriteString("UPDATE " + t.Ident() + " SET " + s.q(Timeout) + " = " + s.renewed())
+		}, returning),
+		Delete: s.many(func(b *sql.Builder) {
+			b.WriteString("UPDATE " + t.Ident() + " SET ")
+			s.tombstone(b)
+		}, ""),
+		Written: s.many(func(b *sql.Builder) {
+			b.WriteString("SELECT " + s.q(ID) + ", " + s.q(Timeout) + version + s.from())
+		}, ""),
+	}
+}
+
+// KeyArgs appends the arguments that say which rows: the keys [application]. They are unique and sorted.
+func (s *Set) KeyArgs(args []any, keys []string, application string) []any {
+	switch s.Table.Dialect {
+	case dialect.Postgres:
+		args = append(args, keys)
+	case dialect.SQLite:
+		args = append(args, jsonArray(keys))
+	default:
+		for _, k := range keys {
+			args = append(args, k)
+		}
+	}
+	return s.applicationArg(args, application)
+}
+
+// many renders a statement with the condition that says which rows.
+func (s *Set) many(head func(*sql.Builder), tail string) *Many {
+	const mark = "\x00" // where the part that repeats is
+	text := s.text(func(b *sql.Builder) {
+		head(b)
+		b.WriteString(" WHERE " + s.q(ID))
+		switch s.Table.Dialect {
+		case dialect.Postgres:
+			b.WriteString(" = ANY(").Arg(placeholder).WriteString("::" + s.keyType() + "[])")
+		case dialect.SQLite:
+			b.WriteString(" IN (SELECT value FROM json_each(").Arg(placeholder).WriteString("))")
+		default:
+			b.WriteString(" IN (" + mark + ")")
+		}
+		if s.Table.HasApplication {
+			b.WriteString(" AND " + s.q(Application) + " = ").Arg(placeholder)
+		}
+		b.WriteString(" AND " + s.live())
+	}) + tail
+	before, after, ok := strings.Cut(text, mark)
+	if !ok {
+		return &Many{head: text}
+	}
+	return &Many{head: before, first: "?", other: ", ?", tail: after}
+}
+
+// keyType is the type that PostgreSQL compares ids in: with another one it would not use the index.
+func (s *Set) keyType() string {
+	switch s.Table.Types[ID] {
+	case "BPCHAR":
+		return "bpchar"
+	case "VARCHAR", "TEXT":
+		return "text"
+	}
+	return ""
+}
+
+// jsonArray writes ids, which are printable ASCII, as a JSON array.
+func jsonArray(keys []string) string {
+	var b strings.Builder
+	b.Grow(len(keys) * 48)
+	b.WriteByte('[')
+	for i, k := range keys {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte('"')
+		if strings.ContainsAny(k, `"\`) {
+			k = strings.NewReplacer(`"`, `\"`, `\`, `\\`).Replace(k)
+		}
+		b.WriteString(k)
+		b.WriteByte('"')
+	}
+	b.WriteByte(']')
+	return b.String()
+}

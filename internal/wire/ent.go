@@ -1,0 +1,57 @@
+package wire
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+
+	"entgo.io/ent/dialect"
+	entsql "entgo.io/ent/dialect/sql"
+)
+
+// Ent runs statements through ent's driver, or in one of its transactions.
+type Ent struct{ dialect.ExecQuerier }
+
+// Query implements Querier.
+func (e Ent) Query(ctx context.Context, text string, args []any, each func([]driver.Value) error) error {
+	if args == nil {
+		args = []any{}
+	}
+	var rows entsql.Rows
+	if err := e.ExecQuerier.Query(ctx, text, args, &rows); err != nil {
+		return err
+	}
+	defer rows.Close()
+	names, err := rows.Columns()
+	if err != nil {
+		return err
+	}
+	row, dest := make([]driver.Value, len(names)), make([]any, len(names))
+	for i := range row {
+		dest[i] = (*any)(&row[i])
+	}
+	for rows.Next() {
+		if err := rows.Scan(dest...); err != nil {
+			return err
+		}
+		if err := each(row); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// Exec implements Querier.
+func (e Ent) Exec(ctx context.Context, text string, args []any) (driver.Result, error) {
+	if args == nil {
+		args = []any{}
+	}
+	var res sql.Result
+	if err := e.ExecQuerier.Exec(ctx, text, args, &res); err != nil {
+		return nil, err
+	}
+	return res, nil
+}
+
+// Ent implements Querier.
+func (e Ent) Ent() dialect.ExecQuerier { return e.ExecQuerier }

@@ -1,0 +1,234 @@
+// Package wire runs statements and hands out their rows as the driver gives them.
+//
+// For the calls of every request, Pool talks to the driver's connection itself. database/sql would start a goroutine for each statement
+// whose context can end, and convert each value twice; what is left of it here is the pool. For transactions and for drivers
+// that are wrapped, Ent does the same through ent's driver.
+package wire
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"entgo.io/ent/dialect"
+	entsql "entgo.io/ent/dialect/sql"
+)
+
+// Querier runs statements.
+type Querier interface {
+	// Query calls each with every row. The row, and any []byte in it, is the driver's and changes with the next one.
+	Query(ctx context.Context, text string, args []any, each func(row []driver.Value) error) error
+	// Exec runs a statement without rows.
+	Exec(ctx context.Context, text string, args []any) (driver.Result, error)
+	// Ent runs statements of which more than the rows is needed, such as the types of the columns.
+	Ent() dialect.ExecQuerier
+}
+
+// Of finds the fastest way to an ent driver's database: a Pool, if it is ent's own on a pool of database/sql. Wrapped ones
+// (ent's debug driver, for one) are to see every statement.
+func Of(drv dialect.Driver) Querier {
+	if d, ok := drv.(*entsql.Driver); ok {
+		if db, ok := d.ExecQuerier.(*sql.DB); ok {
+			return &Pool{db: db, ent: drv}
+		}
+	}
+	return Ent{drv}
+}
+
+// Pool runs each statement on a connection of a pool.
+type Pool struct {
+	db  *sql.DB
+	ent dialect.ExecQuerier
+}
+
+// Query implements Querier.
+func (p *Pool) Query(ctx context.Context, text string, args []any, each func([]driver.Value) error) error {
+	return p.Do(ctx, func(c *Conn) error { return c.Query(ctx, text, args, each) })
+}
+
+// Exec implements Querier.
+func (p *Pool) Exec(ctx context.Context, text string, args []any) (result driver.Result, err error) {
+	err = p.Do(ctx, func(c *Conn) error {
+		result, err = c.Exec(ctx, text, args)
+		return err
+	})
+	return result, err
+}
+
+// Ent implements Querier.
+func (p *Pool) Ent() dialect.ExecQuerier { return p.ent }
+
+// DB is the pool itself.
+func (p *Pool) DB() *sql.DB { return p.db }
+
+// Do runs f with a connection of the pool. A panic of f costs the connection, and goes on.
+func (p *Pool) Do(ctx context.Context, f func(*Conn) error) (err error) {
+	taken, err := p.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closed := taken.Close(); err == nil && closed != nil && !errors.Is(closed, sql.ErrConnDone) {
+			err = closed
+		}
+	}()
+	return taken.Raw(func(raw any) error {
+		c := conns.Get().(*Conn)
+		defer c.release()
+		var ok bool
+		if c.raw, ok = raw.(full); !ok {
+			return fmt.Errorf("the driver's %T can do too little", raw)
+		}
+		c.checker, _ = raw.(driver.NamedValueChecker)
+		return f(c)
+	})
+}
+
+// full is what a driver's connection must be able to do.
+type full interface {
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.QueryerContext
+}
+
+// Conn is a driver's connection, for the time of a Do.
+type Conn struct {
+	raw     full
+	checker driver.NamedValueChecker
+	args    []driver.NamedValue
+	row     []driver.Value
+}
+
+var conns = sync.Pool{New: func() any { return &Conn{} }}
+
+func (c *Conn) release() {
+	clear(c.args)
+	clear(c.row)
+	c.raw, c.checker, c.args, c.row = nil, nil, c.args[:0], c.row[:0]
+	conns.Put(c)
+}
+
+// Begin begins a transaction. Statements between it and the end of the Tx are within it.
+func (c *Conn) Begin(ctx context.Context) (driver.Tx, error) {
+	return c.raw.BeginTx(ctx, driver.TxOptions{})
+}
+
+// Query implements Querier's.
+func (c *Conn) Query(ctx context.Context, text string, args []any, each func([]driver.Value) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	named, err := c.convert(args)
+	if err != nil {
+		return err
+	}
+	rows, err := c.raw.QueryContext(ctx, text, named)
+	if err == driver.ErrSkip {
+		return c.prepared(ctx, text, func(s stmt) error {
+			rows, err := s.QueryContext(ctx, named)
+			if err != nil {
+				return err
+			}
+			return c.read(rows, each)
+		})
+	}
+	if err != nil {
+		return err
+	}
+	return c.read(rows, each)
+}
+
+// read reads all rows: a write's commit is known only once the last answer was read.
+func (c *Conn) read(rows driver.Rows, each func([]driver.Value) error) (err error) {
+	open := true
+	defer func() {
+		if open {
+			_ = rows.Close() // the error that led here says more
+		}
+	}()
+	n := len(rows.Columns())
+	if cap(c.row) < n {
+		c.row = make([]driver.Value, n)
+	}
+	row := c.row[:n]
+	for {
+		switch err := rows.Next(row); {
+		case err == io.EOF:
+			open = false
+			return rows.Close()
+		case err != nil:
+			return err
+		}
+		if err := each(row); err != nil {
+			return err
+		}
+	}
+}
+
+// Exec implements Querier's.
+func (c *Conn) Exec(ctx context.Context, text string, args []any) (driver.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	named, err := c.convert(args)
+	if err != nil {
+		return nil, err
+	}
+	result, err := c.raw.ExecContext(ctx, text, named)
+	if err == driver.ErrSkip {
+		err = c.prepared(ctx, text, func(s stmt) error {
+			result, err = s.ExecContext(ctx, named)
+			return err
+		})
+	}
+	return result, err
+}
+
+type stmt interface {
+	driver.Stmt
+	driver.StmtExecContext
+	driver.StmtQueryContext
+}
+
+// prepared is for a driver that takes no arguments without preparing the statement first.
+func (c *Conn) prepared(ctx context.Context, text string, f func(stmt) error) error {
+	p, err := c.raw.PrepareContext(ctx, text)
+	if err != nil {
+		return err
+	}
+	s, ok := p.(stmt)
+	if !ok {
+		return errors.Join(fmt.Errorf("the driver's %T can do too little", p), p.Close())
+	}
+	err = f(s)
+	if closed := s.Close(); err == nil {
+		err = closed
+	}
+	return err
+}
+
+// convert makes of the arguments what the driver takes, as database/sql does.
+func (c *Conn) convert(args []any) ([]driver.NamedValue, error) {
+	named := c.args[:0]
+	for i, a := range args {
+		v := driver.NamedValue{Ordinal: i + 1, Value: a}
+		err := driver.ErrSkip
+		if c.checker != nil {
+			err = c.checker.CheckNamedValue(&v)
+		}
+		if err == driver.ErrSkip {
+			v.Value, err = driver.DefaultParameterConverter.ConvertValue(a)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("argument %d: %w", i+1, err)
+		}
+		named = append(named, v)
+	}
+	c.args = named
+	return named, nil
+}

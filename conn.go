@@ -54,9 +54,18 @@ func (a attempt) unknown(why string) error {
 	return fmt.Errorf("outcome unknown: the connection broke before the answer came (%v), and %s", a.lost, why)
 }
 
-// try runs f until it succeeds, fails for good, or the budget of retries is spent. f must be safe to repeat: guarded by the
-// version it writes, or idempotent.
+// try is retry with the statement timeout over each attempt.
 func (s *Store) try(ctx context.Context, f func(ctx context.Context, set *stmt.Set, a attempt) error) error {
+	return s.retry(ctx, func(ctx context.Context, set *stmt.Set, a attempt) error {
+		ctx, cancel := s.bounded(ctx)
+		defer cancel()
+		return f(ctx, set, a)
+	})
+}
+
+// retry runs f until it succeeds, fails for good, or the budget of retries is spent. f must be safe to repeat: guarded by the
+// version it writes, or idempotent.
+func (s *Store) retry(ctx context.Context, f func(ctx context.Context, set *stmt.Set, a attempt) error) error {
 	if !s.calls.TryRLock() { // Close waits, or is done
 		return ErrClosed
 	}
@@ -94,21 +103,33 @@ func (s *Store) try(ctx context.Context, f func(ctx context.Context, set *stmt.S
 		if n == maxAttempts || !s.pause(ctx, n) {
 			return err
 		}
+		s.retries.Add(1)
 	}
 }
 
-// once runs f under the statement timeout.
 func (s *Store) once(ctx context.Context, f func(context.Context, *stmt.Set, attempt) error, a attempt) error {
-	if t := s.cfg.StatementTimeout; t > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, t)
-		defer cancel()
-	}
-	set, err := s.describe(ctx, s.db)
-	if err != nil {
-		return &undone{err}
+	set := s.set.Load()
+	if set == nil {
+		var err error
+		if set, err = s.look(ctx); err != nil {
+			return &undone{err}
+		}
 	}
 	return f(ctx, set, a)
+}
+
+// bounded puts the statement timeout over a statement. Of the calls of a batch none has one of its own.
+func (s *Store) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if t := s.cfg.StatementTimeout; t > 0 {
+		return context.WithTimeout(ctx, t)
+	}
+	return ctx, func() {}
+}
+
+func (s *Store) look(ctx context.Context) (*stmt.Set, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	return s.describe(ctx, s.db)
 }
 
 // pause waits before the next attempt. It reports false when the context or the store ended first.

@@ -36,30 +36,18 @@ func (s *Store) Create(ctx context.Context, data []byte, cols ...Column) (*Sessi
 
 func (s *Store) create(ctx context.Context, sess *Session, text string) error {
 	version := newVersion()
-	return s.try(ctx, func(ctx context.Context, set *stmt.Set, a attempt) error {
+	return s.retry(ctx, func(ctx context.Context, set *stmt.Set, a attempt) error {
 		names, values, err := s.columns(ctx, s.db, &set, sess.staged)
 		if err != nil {
 			return err
 		}
-		args := append(make([]any, 0, 4+len(values)), sess.ref.key, text)
-		if set.Table.HasVersion {
-			args = append(args, version)
-		}
-		if set.Table.HasApplication {
-			args = append(args, s.cfg.Application)
-		}
-		args = append(args, values...)
-		var timeout int64
-		err = s.write(ctx, func() (err error) {
-			timeout, _, err = answer(ctx, s.db, set, set.Insert(names), args)
-			return err
-		})
+		timeout, err := s.insert(ctx, set, names, stmt.Row{Key: sess.ref.key, Text: text, Version: version, Values: values})
 		if err != nil {
 			if !a.unsure || fault.Of(err) != fault.Duplicate {
 				return err
 			}
 			// The id is random: if its row is there, an attempt that lost its answer made it.
-			found, perr := s.probe(ctx, s.db, set, sess.ref.key)
+			found, perr := s.check(ctx, set, sess.ref)
 			switch {
 			case errors.Is(perr, ErrNotFound):
 				return err // a unique column of the application's
@@ -69,7 +57,7 @@ func (s *Store) create(ctx context.Context, sess *Session, text string) error {
 			timeout = found.timeout
 		} else if set.Table.Dialect == dialect.MySQL && len(set.Table.Computed) > 0 {
 			// The insert id may be that of an auto_increment column of the application's.
-			found, err := s.probe(ctx, s.db, set, sess.ref.key)
+			found, err := s.check(ctx, set, sess.ref)
 			if err != nil {
 				return err
 			}
@@ -101,8 +89,8 @@ func (s *Store) Load(ctx context.Context, id string) (*Session, error) {
 
 func (s *Store) load(ctx context.Context, r *ref) (*Session, error) {
 	var sess *Session
-	err := s.try(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) (err error) {
-		sess, err = s.read(ctx, s.db, set, set.Load, r)
+	err := s.retry(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) (err error) {
+		sess, err = s.fetch(ctx, set, r)
 		return err
 	})
 	return sess, err
@@ -130,22 +118,16 @@ func (s *Store) Touch(ctx context.Context, id string) error {
 	if !ok {
 		return ErrNotFound
 	}
-	err := s.try(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) error {
-		args := set.Key(make([]any, 0, 3), r.key, s.cfg.Application)
-		due, err := queryInt(ctx, s.db, set.Due, args)
-		if err != nil || due == 0 {
+	err := s.retry(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) error {
+		st, err := s.check(ctx, set, r)
+		if err != nil || !st.due {
 			return err
 		}
-		var n int64
-		err = s.write(ctx, func() (err error) {
-			n, err = exec(ctx, s.db, set.Touch, args)
-			return err
-		})
-		if err != nil || n > 0 {
+		if ok, err := s.renew(ctx, set, r.key); err != nil || ok {
 			return err
 		}
 		// Gone since, or renewed by someone else within this second (a MySQL driver may count changed rows only).
-		_, err = queryInt(ctx, s.db, set.Due, args)
+		_, err = s.check(ctx, set, r)
 		return err
 	})
 	return s.fail("touch", err, r)
@@ -161,11 +143,8 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	if !ok {
 		return nil
 	}
-	err := s.try(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) error {
-		return s.write(ctx, func() error {
-			_, err := s.bury(ctx, s.db, set, r.key)
-			return err
-		})
+	err := s.retry(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) error {
+		return s.remove(ctx, set, r.key)
 	})
 	return s.fail("delete", err, r)
 }
@@ -224,22 +203,4 @@ func (s *Store) columns(ctx context.Context, q wire.Querier, set **stmt.Set, col
 		values = append(values, c.value)
 	}
 	return names, values, nil
-}
-
-// found is what Probe reads.
-type found struct {
-	timeout int64
-	version int64
-}
-
-func (s *Store) probe(ctx context.Context, q wire.Querier, set *stmt.Set, key string) (found, error) {
-	var f found
-	err := queryRow(ctx, q, set.Probe, set.Key(nil, key, s.cfg.Application), func(row []driver.Value) (err error) {
-		if f.timeout, err = wire.Int(row[0]); err != nil || !set.Table.HasVersion {
-			return err
-		}
-		f.version, err = wire.Int(row[1])
-		return err
-	})
-	return f, err
 }

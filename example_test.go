@@ -94,6 +94,7 @@ func ExampleStore_Save_conflict() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	other.Data = []byte("y")
 	if err := store.Save(ctx, other); err != nil {
 		log.Fatal(err)
 	}

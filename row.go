@@ -12,12 +12,10 @@ import (
 // fill takes over a row that Load read.
 func (s *Session) fill(set *stmt.Set, row []driver.Value) (err error) {
 	t := set.Table
-	data := bytesOf(row[0])
-	if !t.HasVersion && data != nil {
-		stored := string(data)
-		s.stored = &stored
+	s.stored, s.kept = wire.Text(row[0]), row[0] != nil
+	if s.kept {
+		s.Data = payload.Decode([]byte(s.stored))
 	}
-	s.Data = payload.Decode(data)
 	if s.timeout, err = wire.Int(row[1]); err != nil {
 		return err
 	}
@@ -45,25 +43,11 @@ func (s *Session) fill(set *stmt.Set, row []driver.Value) (err error) {
 	return nil
 }
 
-// bytesOf copies a text or bytes.
-func bytesOf(v driver.Value) []byte {
-	switch v := v.(type) {
-	case string:
-		return []byte(v)
-	case []byte:
-		return append([]byte{}, v...)
-	}
-	return nil
-}
-
 // written takes over what a write made true.
 func (s *Session) written(set *stmt.Set, text string, version, timeout int64) {
 	s.timeout = timeout
-	if set.Table.HasVersion {
-		s.version = version
-	} else {
-		s.stored = &text
-	}
+	s.version = version
+	s.stored, s.kept = text, true
 	if s.columns == nil {
 		// Just created: of the columns that weren't given, the table's defaults are not known before a Load.
 		for _, c := range s.staged {

@@ -8,7 +8,7 @@ import (
 )
 
 // Save writes a session's Data, the columns staged on it and those given, and renews it, in one guarded statement. It
-// keeps every other column. If someone else changed the session since it was loaded, it is ErrConflict and nothing is
+// keeps every other column. If nothing was changed and no renewal is due, it only makes sure that the session is still what it was. If someone else changed the session since it was loaded, it is ErrConflict and nothing is
 // written (see Update, which retries); if it is no longer live, ErrNotFound. On success the session is what the table
 // holds, and may be changed and saved again.
 //
@@ -33,14 +33,38 @@ func (s *Store) save(ctx context.Context, sess *Session, cols []Column) error {
 	}
 	version := newVersion()
 	return s.encoded(sess.Data, func(text string) error {
-		return s.try(ctx, func(ctx context.Context, set *stmt.Set, a attempt) error {
-			return s.write(ctx, func() error { return s.saveOn(ctx, s.db, set, sess, text, version, staged, a) })
+		return s.retry(ctx, func(ctx context.Context, set *stmt.Set, a attempt) error {
+			if len(staged) == 0 && set.Table.HasVersion && sess.kept && sess.stored == text && !a.unsure {
+				if done, err := s.unchanged(ctx, set, sess); done || err != nil {
+					return err
+				}
+			}
+			return s.saveOn(ctx, nil, set, sess, text, version, staged, a)
 		})
 	})
 }
 
-// saveOn runs a Save on a connection or in a transaction.
-func (s *Store) saveOn(ctx context.Context, q wire.Querier, set *stmt.Set, sess *Session, text string, version int64, staged []Column, a attempt) error {
+// unchanged saves a session of which nothing was changed: as long as its renewal is not due, there is nothing to write.
+func (s *Store) unchanged(ctx context.Context, set *stmt.Set, sess *Session) (done bool, err error) {
+	st, err := s.check(ctx, set, sess.ref)
+	switch {
+	case err != nil:
+		return false, err
+	case st.version != sess.version:
+		return false, ErrConflict
+	case st.due:
+		return false, nil
+	}
+	sess.timeout = st.timeout
+	return true, nil
+}
+
+// saveOn runs a Save: in the transaction given, or by itself.
+func (s *Store) saveOn(ctx context.Context, tx wire.Querier, set *stmt.Set, sess *Session, text string, version int64, staged []Column, a attempt) error {
+	q := tx
+	if q == nil {
+		q = s.db
+	}
 	names, values, err := s.columns(ctx, q, &set, staged)
 	if err != nil {
 		return err
@@ -53,17 +77,23 @@ func (s *Store) saveOn(ctx context.Context, q wire.Querier, set *stmt.Set, sess 
 	switch {
 	case set.Table.HasVersion:
 		args = append(args, sess.version)
-	case sess.stored == nil:
+	case !sess.kept:
 		args = append(args, nil)
 	default:
-		args = append(args, *sess.stored)
+		args = append(args, sess.stored)
 	}
-	timeout, ok, err := answer(ctx, q, set, set.Save(names), args)
+	var timeout int64
+	var ok bool
+	if tx != nil {
+		timeout, ok, err = answer(ctx, tx, set, set.Save(names), args)
+	} else {
+		timeout, ok, err = s.put(ctx, set, names, stmt.Row{Key: sess.ref.key, Text: text, Version: version, Guard: sess.version, Values: values}, args)
+	}
 	if err != nil {
 		return err
 	}
 	if !ok {
-		now, err := s.probe(ctx, q, set, sess.ref.key)
+		now, err := s.checkOn(ctx, tx, set, sess.ref)
 		switch {
 		case err != nil:
 			return &undone{err} // ErrNotFound among them; this attempt wrote nothing

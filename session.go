@@ -22,7 +22,8 @@ type Session struct {
 	timeout int64
 	created int64
 	version int64
-	stored  *string // the data as stored: the guard in a table without a version
+	stored  string // the data as stored: tells whether it was changed, and is the guard in a table without a version
+	kept    bool   // false: the data is NULL, or not known
 
 	columns []string // the extra columns' names, shared by all sessions of a table
 	values  []any

@@ -34,6 +34,13 @@ type Store struct {
 	table  *stmt.Table // the name; what is known of the columns is in set
 	set    atomic.Pointer[stmt.Set]
 
+	lanes    atomic.Pointer[lanes] // of set, see batch.go
+	lanesMu  sync.Mutex            // held to replace them
+	retired  []LaneStats           // of lanes that were replaced
+	together bool                  // every call through a batch, for tests
+	hot      hot
+	retries  atomic.Uint64
+
 	writer chan struct{} // SQLite takes one writer at a time: better to queue here than to poll the file's lock
 	purger purger
 
@@ -153,6 +160,7 @@ func (s *Store) Close() error {
 	}
 	s.closing()
 	s.tasks.Wait()
+	s.closeLanes()
 	// Statements end within their context or the statement timeout. A driver that is asked to close under them may leave a
 	// goroutine behind.
 	s.calls.Lock()

@@ -197,6 +197,7 @@ func testNoIDInErrors(t *testing.T, e *env) {
 	}
 	stale, err := store.Load(ctx, s.ID())
 	require.NoError(t, err)
+	s.Data = []byte("y")
 	require.NoError(t, store.Save(ctx, s))
 	collect(store.Save(ctx, stale))
 	collect(store.Save(ctx, s, entsession.Set("nope", 1)))

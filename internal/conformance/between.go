@@ -120,6 +120,7 @@ func testStatementTimeout(t *testing.T, e *env) {
 	_, err = holder.ExecContext(ctx, "UPDATE sessions SET timeout = timeout")
 	require.NoError(t, err)
 	done := make(chan error, 1)
+	s.Data = []byte("y")
 	go func() { done <- store.Save(ctx, s) }()
 	select {
 	case err := <-done:

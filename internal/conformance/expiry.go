@@ -86,6 +86,10 @@ func testTouchInterval(t *testing.T, e *env) {
 	require.NoError(t, store.Touch(ctx, s.ID()))
 	require.Equal(t, before, timeout())
 	require.NoError(t, store.Save(ctx, s))
+	require.Equal(t, version, e.int("SELECT version FROM sessions WHERE id = $1", s.Key()), "unchanged: nothing to write")
+	require.Equal(t, before, s.Expires().Unix())
+	s.Data = []byte("y")
+	require.NoError(t, store.Save(ctx, s))
 	require.Equal(t, before, timeout())
 	require.Equal(t, before, s.Expires().Unix())
 	require.NotEqual(t, version, e.int("SELECT version FROM sessions WHERE id = $1", s.Key()), "the payload was saved all the same")
@@ -93,7 +97,8 @@ func testTouchInterval(t *testing.T, e *env) {
 	// More: both do, and never does the session have less than the timeout left.
 	for _, renew := range []func() error{
 		func() error { return store.Touch(ctx, s.ID()) },
-		func() error { return store.Save(ctx, s) },
+		func() error { return store.Save(ctx, s) }, // of an unchanged session
+		func() error { s.Data = []byte("z"); return store.Save(ctx, s) },
 	} {
 		e.exec("UPDATE sessions SET timeout = {now} + 990 WHERE id = $1", s.Key())
 		require.NoError(t, renew())

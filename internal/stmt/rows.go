@@ -15,21 +15,28 @@ type Row struct {
 	Text    string // the payload
 	Version int64
 	Guard   int64 // the version that a Save requires
+	Timeout int64 // MySQL: the one that a Save sets
 	Values  []any // of the extra columns; on PostgreSQL elements of array literals, see Element
 }
 
 // SaveMany is Save for many sessions, each with its own guard. Arguments: SaveArgs. PostgreSQL answers with id and timeout of those it
-// wrote, MySQL not at all (see Together.Written). It is nil where a batch can't do what Save does.
+// wrote; MySQL is given the timeouts that Together.Lock has read. It is nil where a batch can't do what Save does.
 func (s *Set) SaveMany(columns []string) *Many {
 	t := s.Table
 	if !t.HasVersion || !s.takes(columns) {
 		return nil
 	}
 	set := s.q(Data) + " = b.b1, " + s.q(Version) + " = b.b2, "
-	for i, c := range columns {
-		set += s.q(c) + " = b.b" + strconv.Itoa(i+4) + ", "
+	own := 4
+	if t.Dialect == dialect.MySQL {
+		set += s.q(Timeout) + " = b.b4"
+		own = 5
+	} else {
+		set += s.q(Timeout) + " = " + s.renewed()
 	}
-	set += s.q(Timeout) + " = " + s.renewed()
+	for i, c := range columns {
+		set += ", " + s.q(c) + " = b.b" + strconv.Itoa(own+i)
+	}
 	where := s.text(func(b *sql.Builder) {
 		for range len(columns) + 4 {
 			b.Arg(placeholder) // those of the rows come first, and are counted
@@ -42,7 +49,7 @@ func (s *Set) SaveMany(columns []string) *Many {
 		b.WriteString(" AND " + s.live() + " AND " + s.q(Version) + " = b.b3")
 	})
 	if t.Dialect == dialect.Postgres {
-		return &Many{head: "UPDATE " + t.Ident() + " SET " + set + " FROM " + s.unnest(columns, 4) + where +
+		return &Many{head: "UPDATE " + t.Ident() + " SET " + set + " FROM " + s.unnest(columns, 4) + ", " + Patience + where +
 			" RETURNING " + s.q(ID) + ", " + s.q(Timeout)}
 	}
 	// The rows in the order given, and each looked up by its key: the order of the locks.
@@ -95,7 +102,7 @@ func (s *Set) SaveArgs(rows []Row, columns int, application string) []any {
 	}
 	args := make([]any, 0, len(rows)*(4+columns)+1)
 	for _, r := range rows {
-		args = append(append(args, r.Key, r.Text, r.Version, r.Guard), r.Values...)
+		args = append(append(args, r.Key, r.Text, r.Version, r.Guard, r.Timeout), r.Values...)
 	}
 	return s.applicationArg(args, application)
 }
@@ -158,7 +165,7 @@ func (s *Set) unnest(columns []string, own int) string {
 func (s *Set) selects(columns []string) (first, other string) {
 	charset, collation, _ := strings.Cut(s.Table.Collation, " ")
 	params := []string{"CONVERT(? USING " + charset + ") COLLATE " + collation}
-	for range len(columns) + 3 {
+	for range len(columns) + 4 {
 		params = append(params, "?")
 	}
 	other = " UNION ALL SELECT " + strings.Join(params, ", ")

@@ -22,11 +22,9 @@ type Set struct {
 	Lock string
 	// Hold takes SQLite's write lock without a change. Arguments: id.
 	Hold string
-	// Probe tells what a guarded write that changed nothing met. Arguments: id [application]. Columns: timeout [version] or, without
-	// a version, data.
-	Probe string
-	// Due tells whether a live session's renewal is due. Arguments: id [application]. Columns: 1 or 0.
-	Due string
+	// Check tells whether a live session's renewal is due, and what a guarded write that changed nothing met. Arguments: id [application].
+	// Columns: 1 or 0, timeout [version].
+	Check string
 	// Touch renews a live session. Arguments: id [application].
 	Touch string
 	// Delete makes a live session a tombstone. Arguments: [version] id [application].
@@ -48,16 +46,8 @@ func New(t *Table, p Policy) *Set {
 		b.WriteString("UPDATE " + t.Ident() + " SET " + s.q(Timeout) + " = " + s.q(Timeout) + " WHERE " + s.q(ID) + " = ")
 		b.Arg(placeholder)
 	})
-	s.Probe = s.text(func(b *sql.Builder) {
-		guard := Data
-		if t.HasVersion {
-			guard = Version
-		}
-		b.WriteString("SELECT " + s.q(Timeout) + ", " + s.q(guard) + s.from())
-		s.whereLive(b)
-	})
-	s.Due = s.text(func(b *sql.Builder) {
-		b.WriteString("SELECT CASE WHEN " + s.q(Timeout) + " >= " + s.target() + " THEN 0 ELSE 1 END" + s.from())
+	s.Check = s.text(func(b *sql.Builder) {
+		b.WriteString("SELECT " + s.state() + s.from())
 		s.whereLive(b)
 	})
 	s.Touch = s.text(func(b *sql.Builder) {
@@ -170,6 +160,15 @@ func (s *Set) Copy(columns []string) string {
 	})
 }
 
+// LoneInsertArgs gives the arguments of Insert.
+func (s *Set) LoneInsertArgs(r Row, application string) []any {
+	args := append(make([]any, 0, 4+len(r.Values)), r.Key, r.Text)
+	if s.Table.HasVersion {
+		args = append(args, r.Version)
+	}
+	return append(s.applicationArg(args, application), r.Values...)
+}
+
 // CopyColumns orders a table's columns for Copy: id, version, then the others.
 func (t *Table) CopyColumns() []string {
 	out := []string{ID}
@@ -217,6 +216,19 @@ func (s *Set) columns() string {
 	}
 	for _, c := range s.Table.Extra {
 		out += ", " + s.q(c)
+	}
+	return out
+}
+
+// state is what Check reads.
+func (s *Set) state() string {
+	ahead := s.q(Timeout) + " >= " + s.target()
+	if capped := s.capped(s.q(Timeout)); capped != s.q(Timeout) {
+		ahead += " AND " + s.q(Timeout) + " = " + capped // or the absolute lifetime was made shorter since
+	}
+	out := "CASE WHEN " + ahead + " THEN 0 ELSE 1 END, " + s.q(Timeout)
+	if s.Table.HasVersion {
+		out += ", " + s.q(Version)
 	}
 	return out
 }

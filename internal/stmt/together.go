@@ -38,8 +38,9 @@ type Together struct {
 	Touch *Many
 	// Delete makes the live ones tombstones. Arguments: [version] and KeyArgs.
 	Delete *Many
-	// Written reads what a Save of MySQL's has left. Arguments: KeyArgs. Columns: id, timeout, version.
-	Written *Many
+	// Lock is MySQL's, in a transaction: it locks those of the live ones that no one else has locked. Arguments: KeyArgs. Columns: id, the
+	// timeout after a renewal [version].
+	Lock *Many
 }
 
 // Together renders them. It is nil for a table whose ids can't be given many at a time.
@@ -52,26 +53,33 @@ func (s *Set) Together() *Together {
 	if t.HasVersion {
 		version = ", " + s.q(Version)
 	}
-	due := ", CASE WHEN " + s.q(Timeout) + " >= " + s.target() + " THEN 0 ELSE 1 END, " + s.q(Timeout) + version
-	returning := ""
+	patience, returning := "", ""
 	if t.Dialect == dialect.Postgres {
-		returning = " RETURNING " + s.q(ID)
+		patience, returning = " FROM "+Patience, " RETURNING "+s.q(ID)
 	}
-	return &Together{
+	together := &Together{
 		Load:  s.many(func(b *sql.Builder) { b.WriteString("SELECT " + s.q(ID) + ", " + s.columns() + s.from()) }, ""),
-		Check: s.many(func(b *sql.Builder) { b.WriteString("SELECT " + s.q(ID) + due + s.from()) }, ""),
+		Check: s.many(func(b *sql.Builder) { b.WriteString("SELECT " + s.q(ID) + ", " + s.state() + s.from()) }, ""),
 		Touch: s.many(func(b *sql.Builder) {
-			b.WriteString("UPDATE " + t.Ident() + " SET " + s.q(Timeout) + " = " + s.renewed())
+			b.WriteString("UPDATE " + t.Ident() + " SET " + s.q(Timeout) + " = " + s.renewed() + patience)
 		}, returning),
 		Delete: s.many(func(b *sql.Builder) {
 			b.WriteString("UPDATE " + t.Ident() + " SET ")
 			s.tombstone(b)
-		}, ""),
-		Written: s.many(func(b *sql.Builder) {
-			b.WriteString("SELECT " + s.q(ID) + ", " + s.q(Timeout) + version + s.from())
+			b.WriteString(patience)
 		}, ""),
 	}
+	if t.Dialect == dialect.MySQL {
+		together.Lock = s.many(func(b *sql.Builder) {
+			b.WriteString("SELECT " + s.q(ID) + ", " + s.renewed() + version + s.from())
+		}, " FOR UPDATE SKIP LOCKED")
+	}
+	return together
 }
+
+// Patience is how long a batch on PostgreSQL waits for a row that someone else has locked, as an item of a FROM clause: the setting
+// ends with the statement's own transaction. All of the batch waits for that row; after this time each goes alone.
+const Patience = "(SELECT set_config('lock_timeout', '250', true)) AS batch_patience"
 
 // KeyArgs appends the arguments that say which rows: the keys [application]. They are unique and sorted.
 func (s *Set) KeyArgs(args []any, keys []string, application string) []any {

@@ -24,7 +24,7 @@ type Querier interface {
 	Query(ctx context.Context, text string, args []any, each func(row []driver.Value) error) error
 	// Exec runs a statement without rows.
 	Exec(ctx context.Context, text string, args []any) (driver.Result, error)
-	// Ent runs statements of which more than the rows is needed, such as the types of the columns.
+	// Ent runs statements of which more than the rows is needed, such as the types of the columns. A Conn has none.
 	Ent() dialect.ExecQuerier
 }
 
@@ -88,6 +88,28 @@ func (p *Pool) Do(ctx context.Context, f func(*Conn) error) (err error) {
 	})
 }
 
+// Tx runs f in a transaction on one connection. It is rolled back when f fails. In that case, or if it could not begin, committing is false:
+// nothing was written.
+func (p *Pool) Tx(ctx context.Context, f func(Querier) error) (committing bool, err error) {
+	err = p.Do(ctx, func(c *Conn) error {
+		tx, err := c.raw.BeginTx(ctx, driver.TxOptions{})
+		if err != nil {
+			return err
+		}
+		defer func() {
+			if !committing {
+				_ = tx.Rollback() // the error that led here says more
+			}
+		}()
+		if err := f(c); err != nil {
+			return err
+		}
+		committing = true
+		return tx.Commit()
+	})
+	return committing, err
+}
+
 // full is what a driver's connection must be able to do.
 type full interface {
 	driver.ConnBeginTx
@@ -113,10 +135,8 @@ func (c *Conn) release() {
 	conns.Put(c)
 }
 
-// Begin begins a transaction. Statements between it and the end of the Tx are within it.
-func (c *Conn) Begin(ctx context.Context) (driver.Tx, error) {
-	return c.raw.BeginTx(ctx, driver.TxOptions{})
-}
+// Ent implements Querier.
+func (c *Conn) Ent() dialect.ExecQuerier { return nil }
 
 // Query implements Querier's.
 func (c *Conn) Query(ctx context.Context, text string, args []any, each func([]driver.Value) error) error {

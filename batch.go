@@ -1,0 +1,199 @@
+package entsession
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+
+	"entgo.io/ent/dialect"
+
+	"github.com/entsession/entsession/internal/batch"
+	"github.com/entsession/entsession/internal/fault"
+	"github.com/entsession/entsession/internal/stmt"
+)
+
+// Group commit: calls that have to wait for the database anyway travel together. Each kind of call has a lane (internal/batch); this file
+// has the lanes and the way into them, reads.go and writes.go what a batch does.
+//
+// A batch only answers what it is sure of. A call that it can't answer is sent by its caller as a statement of its own, and so is every call of a
+// batch that failed for a reason that may be one row's.
+
+// The limits of a batch. Beyond some hundred rows a statement gains little, and makes others wait.
+const (
+	maxCalls = 256
+	maxBytes = 1 << 20
+	// maxSets bounds the lanes for different sets of extra columns; saves with further sets go alone.
+	maxSets = 32
+)
+
+// lanes are those of a table as it was described.
+type lanes struct {
+	store *Store
+	set   *stmt.Set
+	text  *stmt.Together
+
+	load   *batch.Lane[reading]
+	check  *batch.Lane[reading]
+	touch  *batch.Lane[writing]
+	remove *batch.Lane[writing]
+	write  *batch.Lane[writing] // SQLite: every change
+
+	mu     sync.RWMutex
+	create map[string]*batch.Lane[writing] // by the names of the extra columns; nil: they can't travel
+	save   map[string]*batch.Lane[writing]
+	closed bool
+}
+
+// lanesFor gives the lanes of a table, or nil when every call is to go alone.
+func (s *Store) lanesFor(set *stmt.Set) *lanes {
+	if s.cfg.DisableBatching {
+		return nil
+	}
+	if l := s.lanes.Load(); l != nil && l.set == set {
+		if l.text == nil {
+			return nil
+		}
+		return l
+	}
+	return s.newLanes(set)
+}
+
+// newLanes makes the lanes anew after the table was described again. Calls in the old ones are answered there.
+func (s *Store) newLanes(set *stmt.Set) *lanes {
+	s.lanesMu.Lock()
+	defer s.lanesMu.Unlock()
+	old := s.lanes.Load()
+	if old != nil && old.set == set {
+		return old
+	}
+	l := &lanes{store: s, set: set, text: set.Together(), create: map[string]*batch.Lane[writing]{}, save: map[string]*batch.Lane[writing]{}}
+	if l.text != nil {
+		l.load, l.check = newLane(l, s.cfg.MaxOpenConns, l.runLoad), newLane(l, s.cfg.MaxOpenConns, l.runCheck)
+		if set.Table.Dialect == dialect.SQLite {
+			l.write = newLane(l, 1, l.runStatements)
+		} else {
+			l.touch, l.remove = newLane(l, s.cfg.MaxOpenConns, l.runTouch), newLane(l, s.cfg.MaxOpenConns, l.runRemove)
+		}
+	}
+	if old != nil {
+		s.retired = append(s.retired, old.stats()...)
+	}
+	s.lanes.Store(l)
+	if l.text == nil {
+		return nil
+	}
+	return l
+}
+
+func newLane[T any](l *lanes, places int, run func(context.Context, *batch.Lane[T], []*batch.Call[T]) error) *batch.Lane[T] {
+	cfg := l.store.cfg
+	var lane *batch.Lane[T]
+	lane = batch.New(batch.Config[T]{
+		Places: places, Calls: maxCalls, Bytes: maxBytes, Queue: cfg.MaxQueue, Timeout: cfg.StatementTimeout, Always: l.store.together,
+		Run: func(ctx context.Context, calls []*batch.Call[T]) error {
+			err := run(ctx, lane, calls)
+			if err == nil || everyones(err) {
+				return err
+			}
+			lane.Failed(calls, rows(err))
+			return nil
+		},
+	})
+	return lane
+}
+
+// everyones tells whether an error of a batch is that of each of its calls: it says something of the connection, the server or the
+// table. Each call then tries again as if it had been alone.
+func everyones(err error) bool {
+	switch fault.Of(err) {
+	case fault.Lost, fault.NotSent, fault.ReadOnly, fault.StalePlan, fault.NoTable, fault.NoColumn:
+		return true
+	}
+	return errors.Is(err, context.DeadlineExceeded)
+}
+
+// rows tells whether an error may be that of one row.
+func rows(err error) bool {
+	switch fault.Of(err) {
+	case fault.Duplicate, fault.Constraint, fault.Charset, fault.Contention:
+		return true
+	}
+	return false
+}
+
+// ride takes a call through a lane. If it is to go alone, it runs that; batched tells whether v has the answer.
+func ride[T any](ctx context.Context, l *batch.Lane[T], v T, size int, lone func() error) (_ T, batched bool, err error) {
+	c := l.Get()
+	c.Val, c.Size = v, size
+	place, err := l.Do(ctx, c)
+	switch {
+	case errors.Is(err, batch.ErrFull):
+		return v, false, ErrOverloaded
+	case errors.Is(err, batch.ErrClosed):
+		return v, false, ErrClosed
+	case err != nil:
+		return v, false, err
+	case place.Alone:
+		l.Put(c)
+		defer l.Leave(place)
+		return v, false, lone()
+	}
+	v, err = c.Val, c.Err
+	l.Put(c)
+	return v, true, err
+}
+
+// forColumns finds the lane for a set of extra columns; nil if they can't travel.
+func (l *lanes) forColumns(kind map[string]*batch.Lane[writing], names []string, text func([]string) *stmt.Many,
+	run func(*stmt.Many, int) func(context.Context, *batch.Lane[writing], []*batch.Call[writing]) error) *batch.Lane[writing] {
+	key := strings.Join(names, "\x00")
+	l.mu.RLock()
+	lane, ok := kind[key]
+	l.mu.RUnlock()
+	if ok {
+		return lane
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if lane, ok := kind[key]; ok || l.closed || len(kind) >= maxSets {
+		return lane
+	}
+	if many := text(names); many != nil {
+		lane = newLane(l, l.store.cfg.MaxOpenConns, run(many, len(names)))
+	}
+	kind[key] = lane
+	return lane
+}
+
+// close answers those who wait with ErrClosed.
+func (l *lanes) close() {
+	if l.text == nil {
+		return
+	}
+	l.load.Close()
+	l.check.Close()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	for _, lane := range l.writes() {
+		lane.Close()
+	}
+}
+
+// writes are the lanes of changes. l.mu is locked.
+func (l *lanes) writes() map[string]*batch.Lane[writing] {
+	all := map[string]*batch.Lane[writing]{"write": l.write, "touch": l.touch, "delete": l.remove}
+	for names, lane := range l.create {
+		all["create "+names] = lane
+	}
+	for names, lane := range l.save {
+		all["save "+names] = lane
+	}
+	for name, lane := range all {
+		if lane == nil {
+			delete(all, name)
+		}
+	}
+	return all
+}

@@ -1,0 +1,350 @@
+// Package batch lets calls that have to wait for the database anyway travel together: group commit, for reads too.
+//
+// A Lane has a limited number of places in flight. A call that finds one free takes it and goes alone, at once: no timer ever delays
+// it. The others wait, and when a place becomes free, all that wait go together. How many places there are is decided in
+// limit.go, from what the lane measures; stats.go counts.
+package batch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// ErrFull means that too many calls wait already.
+var ErrFull = errors.New("the queue is full")
+
+// errWaited is for calls that no batch took in time.
+var errWaited = fmt.Errorf("waited for a place in a batch for longer than the statement timeout: %w", context.DeadlineExceeded)
+
+// ErrClosed means that the lane is closed.
+var ErrClosed = errors.New("the lane is closed")
+
+// Call is what one caller brings, and takes away.
+type Call[T any] struct {
+	Val  T
+	Size int   // bytes it adds to a batch
+	Err  error // what the batch answers
+
+	answer answer
+	placed bool // with answer alone: the caller has the batch's place
+	taken  bool // by a batch
+	gone   bool // the caller left before that
+	since  time.Time
+	done   chan struct{} // of capacity 1: whoever answers never waits
+}
+
+type answer int8
+
+const (
+	answered answer = iota
+	alone
+	again
+	closed
+)
+
+// Alone has the call sent as a statement of its own, by its caller: its place in a batch would have harmed others, or it must be told apart.
+func (c *Call[T]) Alone() { c.answer = alone }
+
+// Answered takes an Alone back.
+func (c *Call[T]) Answered() { c.answer = answered }
+
+// IsAlone tells whether Alone was called.
+func (c *Call[T]) IsAlone() bool { return c.answer == alone }
+
+// Again puts the call back to the head of the queue.
+func (c *Call[T]) Again() { c.answer = again }
+
+// Config of a lane.
+type Config[T any] struct {
+	// Run answers all calls of a batch. An error is the answer to all of them. A panic is too, and goes no further.
+	Run func(ctx context.Context, calls []*Call[T]) error
+	// Places is the most batches in flight.
+	Places int
+	// Calls and Bytes bound a batch, Queue how many calls may wait.
+	Calls, Bytes, Queue int
+	// Timeout bounds a batch, and the wait for one. 0: none.
+	Timeout time.Duration
+	// Always sends lone calls through Run too: for tests.
+	Always bool
+}
+
+// Lane is a queue of calls of one kind.
+type Lane[T any] struct {
+	cfg   Config[T]
+	calls sync.Pool
+
+	mu      sync.Mutex
+	queue   []*Call[T]
+	gone    int // of those in queue
+	busy    int // places taken
+	limit   limit
+	closed  bool
+	off     bool
+	failed  int  // batches one after the other
+	failing bool // the last one did
+	stats   Stats
+}
+
+// New makes a lane.
+func New[T any](cfg Config[T]) *Lane[T] {
+	l := &Lane[T]{cfg: cfg, limit: newLimit(cfg.Places)}
+	l.calls.New = func() any { return &Call[T]{done: make(chan struct{}, 1)} }
+	return l
+}
+
+// Get gives a call to fill in.
+func (l *Lane[T]) Get() *Call[T] { return l.calls.Get().(*Call[T]) }
+
+// Put takes a call back. Not one whose Do gave an error: a batch may still be at it.
+func (l *Lane[T]) Put(c *Call[T]) {
+	*c = Call[T]{done: c.done}
+	l.calls.Put(c)
+}
+
+// Place is what Do gives.
+type Place struct {
+	Alone bool // the caller is to send its statement itself, and to call Leave then, whatever happens
+	Sent  bool // together with an error: a batch has the call nevertheless, and goes on with it
+	start time.Time
+}
+
+// Do waits until a batch has answered the call, or tells the caller to go alone. What the batch answered is in c. An error is the
+// context's, ErrFull or ErrClosed.
+func (l *Lane[T]) Do(ctx context.Context, c *Call[T]) (Place, error) {
+	l.mu.Lock()
+	switch {
+	case l.closed:
+		l.mu.Unlock()
+		return Place{}, ErrClosed
+	case l.off:
+		l.stats.Alone++
+		l.mu.Unlock()
+		return Place{Alone: true}, nil
+	case l.busy < l.limit.places && len(l.queue) == l.gone && !l.cfg.Always:
+		l.busy++
+		l.stats.Alone++
+		l.mu.Unlock()
+		return Place{Alone: true, start: time.Now()}, nil
+	case len(l.queue)-l.gone >= l.cfg.Queue:
+		l.stats.Refused++
+		l.mu.Unlock()
+		return Place{}, ErrFull
+	}
+	c.since = time.Now()
+	l.queue = append(l.queue, c)
+	l.stats.waiting(len(l.queue) - l.gone)
+	l.start()
+	l.mu.Unlock()
+
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		return Place{Sent: l.leave(c)}, ctx.Err()
+	}
+	switch c.answer {
+	case closed:
+		return Place{}, ErrClosed
+	case alone:
+		if c.placed {
+			return Place{Alone: true, start: time.Now()}, nil
+		}
+		return Place{Alone: true}, nil
+	}
+	return Place{}, nil
+}
+
+// leave takes a call out of the queue, and tells whether a batch had it already: that goes on without its caller.
+func (l *Lane[T]) leave(c *Call[T]) (sent bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stats.Left++
+	if c.taken {
+		return true
+	}
+	c.gone = true
+	if l.gone++; l.gone > 64 && l.gone > len(l.queue)/2 {
+		kept := l.queue[:0]
+		for _, w := range l.queue {
+			if !w.gone {
+				kept = append(kept, w)
+			}
+		}
+		clear(l.queue[len(kept):])
+		l.queue, l.gone = kept, 0
+	}
+	return false
+}
+
+// Leave gives a place back, and tells the lane how long the statement took.
+func (l *Lane[T]) Leave(p Place) {
+	if p.start.IsZero() {
+		return // it was told to go alone, and had none
+	}
+	took := time.Since(p.start)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.busy--
+	l.limit.seen(1, took)
+	l.stats.Service += took
+	l.start()
+}
+
+// start starts a batch for those that wait. The lane is locked.
+func (l *Lane[T]) start() {
+	if l.busy < l.limit.places && len(l.queue) > l.gone {
+		l.busy++
+		go l.work()
+	}
+}
+
+// work runs one batch after the other, as long as calls wait.
+func (l *Lane[T]) work() {
+	var calls []*Call[T]
+	for {
+		calls = l.take(calls[:0])
+		switch {
+		case len(calls) == 0:
+			return
+		case len(calls) == 1 && !l.cfg.Always: // its caller does it, and has the place
+			c := calls[0]
+			c.answer, c.placed = alone, true
+			c.done <- struct{}{}
+			return
+		}
+		start := time.Now()
+		l.run(calls)
+		l.answer(calls, time.Since(start))
+		// Those just answered have their next call ready in a moment: let them come before the place is given to the first of them alone.
+		runtime.Gosched()
+	}
+}
+
+// take takes what waits, up to the limits of a batch. Nothing waits: the place is free.
+func (l *Lane[T]) take(calls []*Call[T]) []*Call[T] {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.queue) == l.gone || l.busy > l.limit.places {
+		l.busy--
+		return nil
+	}
+	now := time.Now()
+	n, bytes := 0, 0
+	for _, c := range l.queue {
+		if !c.gone {
+			if l.cfg.Timeout > 0 && now.Sub(c.since) > l.cfg.Timeout {
+				c.Err, c.taken = errWaited, true
+				c.done <- struct{}{}
+				n++
+				continue
+			}
+			if len(calls) == l.cfg.Calls || len(calls) > 0 && bytes+c.Size > l.cfg.Bytes {
+				break
+			}
+			bytes += c.Size
+			c.taken = true
+			l.stats.Wait += now.Sub(c.since)
+			calls = append(calls, c)
+		} else {
+			l.gone--
+		}
+		n++
+	}
+	rest := copy(l.queue, l.queue[n:])
+	clear(l.queue[rest:])
+	l.queue = l.queue[:rest]
+	l.start() // what is left
+	return calls
+}
+
+// run runs a batch. A panic is an error of all its calls.
+func (l *Lane[T]) run(calls []*Call[T]) {
+	ctx := context.Background()
+	if l.cfg.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, l.cfg.Timeout)
+		defer cancel()
+	}
+	var err error
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+		if err != nil {
+			for _, c := range calls {
+				c.Err, c.answer = err, answered
+			}
+		}
+	}()
+	err = l.cfg.Run(ctx, calls)
+}
+
+// maxFailed is how many batches one after the other may fail before the lane takes it that the database can't do them.
+const maxFailed = 5
+
+// Failed has all calls of a batch that failed sent alone. If that goes on without a reason that may be one call's, all calls go alone from then
+// on: a database of another kind may not know the statement.
+func (l *Lane[T]) Failed(calls []*Call[T], reason bool) {
+	for _, c := range calls {
+		c.Alone()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stats.Failed++
+	l.failing = true
+	if l.failed++; reason {
+		l.failed = 0
+	} else if l.failed >= maxFailed {
+		l.off = true
+	}
+}
+
+// answer wakes the callers. From then on the calls are theirs.
+func (l *Lane[T]) answer(calls []*Call[T], took time.Duration) {
+	l.mu.Lock()
+	l.stats.batch(len(calls), took)
+	if !l.failing {
+		l.failed = 0
+	}
+	l.failing = false
+	l.limit.seen(len(calls), took)
+	var back []*Call[T]
+	for i, c := range calls {
+		if c.answer != again {
+			continue
+		}
+		if l.closed {
+			c.answer = closed
+			continue
+		}
+		c.answer, c.taken = answered, false
+		back = append(back, c)
+		calls[i] = nil
+	}
+	if len(back) > 0 {
+		l.queue = append(back, l.queue...)
+	}
+	l.mu.Unlock()
+	for _, c := range calls {
+		if c != nil {
+			c.done <- struct{}{}
+		}
+	}
+}
+
+// Close answers those that wait with ErrClosed. Batches under way go on, and answer theirs.
+func (l *Lane[T]) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	for _, c := range l.queue {
+		if !c.gone {
+			c.answer, c.taken = closed, true
+			c.done <- struct{}{}
+		}
+	}
+	l.queue, l.gone = nil, 0
+}

@@ -1,0 +1,153 @@
+package entsession
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/entsession/entsession/internal/batch"
+	"github.com/entsession/entsession/internal/stmt"
+	"github.com/entsession/entsession/internal/wire"
+)
+
+// reading is a call that reads one session.
+type reading struct {
+	ref   *ref
+	sess  *Session // Load's answer, nil if there is no such live session
+	state *state   // Check's
+}
+
+// state is what is known of a session without reading its payload.
+type state struct {
+	due     bool // its renewal
+	timeout int64
+	version int64
+}
+
+// fetch loads a session.
+func (s *Store) fetch(ctx context.Context, set *stmt.Set, r *ref) (sess *Session, err error) {
+	lone := func() error {
+		ctx, cancel := s.bounded(ctx)
+		defer cancel()
+		sess, err = s.read(ctx, s.db, set, set.Load, r)
+		return err
+	}
+	l := s.lanesFor(set)
+	if l == nil {
+		return sess, lone()
+	}
+	v, batched, err := ride(ctx, l.load, reading{ref: r}, 0, lone)
+	if !batched {
+		return sess, err
+	}
+	if err == nil && v.sess == nil {
+		err = ErrNotFound
+	}
+	return v.sess, err
+}
+
+// check looks at a session.
+func (s *Store) check(ctx context.Context, set *stmt.Set, r *ref) (st state, err error) {
+	lone := func() error {
+		ctx, cancel := s.bounded(ctx)
+		defer cancel()
+		st, err = s.checkOn(ctx, s.db, set, r)
+		return err
+	}
+	l := s.lanesFor(set)
+	if l == nil {
+		return st, lone()
+	}
+	v, batched, err := ride(ctx, l.check, reading{ref: r}, 0, lone)
+	if !batched {
+		return st, err
+	}
+	if err == nil && v.state == nil {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return st, err
+	}
+	return *v.state, nil
+}
+
+// checkOn is check on a connection or in a transaction; nil: by itself.
+func (s *Store) checkOn(ctx context.Context, q wire.Querier, set *stmt.Set, r *ref) (st state, err error) {
+	if q == nil {
+		return s.check(ctx, set, r)
+	}
+	err = queryRow(ctx, q, set.Check, set.Key(make([]any, 0, 3), r.key, s.cfg.Application), func(row []driver.Value) error {
+		return st.fill(set, row)
+	})
+	return st, err
+}
+
+func (st *state) fill(set *stmt.Set, row []driver.Value) error {
+	due, err := wire.Int(row[0])
+	if err != nil {
+		return err
+	}
+	st.due = due == 1
+	if st.timeout, err = wire.Int(row[1]); err != nil || !set.Table.HasVersion {
+		return err
+	}
+	st.version, err = wire.Int(row[2])
+	return err
+}
+
+func (l *lanes) runLoad(ctx context.Context, _ *batch.Lane[reading], calls []*batch.Call[reading]) error {
+	return l.each(ctx, l.text.Load, calls, func(same []*batch.Call[reading], row []driver.Value) error {
+		for _, c := range same { // each has a session of its own
+			sess := &Session{ref: c.Val.ref}
+			if err := sess.fill(l.set, row); err != nil {
+				return err
+			}
+			c.Val.sess = sess
+		}
+		return nil
+	})
+}
+
+func (l *lanes) runCheck(ctx context.Context, _ *batch.Lane[reading], calls []*batch.Call[reading]) error {
+	return l.each(ctx, l.text.Check, calls, func(same []*batch.Call[reading], row []driver.Value) error {
+		st := &state{}
+		for _, c := range same {
+			c.Val.state = st
+		}
+		return st.fill(l.set, row)
+	})
+}
+
+// each runs a statement over the sessions of a batch and hands each row to the calls that asked for it. Several may have asked for one
+// session, which is read once.
+func (l *lanes) each(ctx context.Context, many *stmt.Many, calls []*batch.Call[reading], f func([]*batch.Call[reading], []driver.Value) error) error {
+	byKey := func(a, b *batch.Call[reading]) int { return strings.Compare(a.Val.ref.key, b.Val.ref.key) }
+	sorted := slices.Clone(calls)
+	slices.SortFunc(sorted, byKey)
+	keys := make([]string, 0, len(sorted))
+	for i, c := range sorted {
+		if i == 0 || c.Val.ref.key != sorted[i-1].Val.ref.key {
+			keys = append(keys, c.Val.ref.key)
+		}
+	}
+	args := l.set.KeyArgs(make([]any, 0, 2), keys, l.store.cfg.Application)
+	return l.store.db.Query(ctx, many.Text(len(keys)), args, func(row []driver.Value) error {
+		i, ok := find(sorted, row[0])
+		if !ok {
+			return fmt.Errorf("the database returned a session that was not asked for")
+		}
+		n := i + 1
+		for n < len(sorted) && sorted[n].Val.ref.key == sorted[i].Val.ref.key {
+			n++
+		}
+		return f(sorted[i:n], row[1:])
+	})
+}
+
+// find finds the first call for a row's id.
+func find(sorted []*batch.Call[reading], id driver.Value) (int, bool) {
+	key := wire.Key(id)
+	return slices.BinarySearchFunc(sorted, key, func(c *batch.Call[reading], key string) int { return strings.Compare(c.Val.ref.key, key) })
+}

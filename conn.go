@@ -2,7 +2,6 @@ package entsession
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -207,8 +206,8 @@ func (s *Store) needs(t *stmt.Table) error {
 // details reads what the types of the columns don't tell.
 func details(ctx context.Context, q wire.Querier, t *stmt.Table) error {
 	text, args := t.ComputedQuery()
-	err := q.Query(ctx, text, args, func(row []driver.Value) error {
-		t.Computed = append(t.Computed, wire.Key(row[0]))
+	err := q.Query(ctx, text, args, func(row wire.Row) error {
+		t.Computed = append(t.Computed, row.Key(0))
 		return nil
 	})
 	if err != nil {
@@ -217,16 +216,16 @@ func details(ctx context.Context, q wire.Querier, t *stmt.Table) error {
 	if text, args = t.DetailQuery(); text == "" {
 		return nil
 	}
-	return q.Query(ctx, text, args, func(row []driver.Value) error {
-		t.Detail(wire.Key(row[0]), wire.Key(row[1]))
+	return q.Query(ctx, text, args, func(row wire.Row) error {
+		t.Detail(row.Key(0), row.Key(1))
 		return nil
 	})
 }
 
 // queryRow runs a statement that returns at most one row. No row is ErrNotFound.
-func queryRow(ctx context.Context, q wire.Querier, text string, args []any, scan func(row []driver.Value) error) error {
+func queryRow(ctx context.Context, q wire.Querier, text string, args []any, scan func(row wire.Row) error) error {
 	n := 0
-	err := q.Query(ctx, text, args, func(row []driver.Value) error {
+	err := q.Query(ctx, text, args, func(row wire.Row) error {
 		if n++; n > 1 {
 			return errors.New("one row was expected, more came")
 		}
@@ -240,8 +239,8 @@ func queryRow(ctx context.Context, q wire.Querier, text string, args []any, scan
 
 // queryInt is queryRow for a number.
 func queryInt(ctx context.Context, q wire.Querier, text string, args []any) (n int64, err error) {
-	err = queryRow(ctx, q, text, args, func(row []driver.Value) (err error) {
-		n, err = wire.Int(row[0])
+	err = queryRow(ctx, q, text, args, func(row wire.Row) (err error) {
+		n, err = row.Int(0)
 		return err
 	})
 	return n, err

@@ -2,7 +2,6 @@ package entsession
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"slices"
@@ -100,7 +99,7 @@ func (s *Store) load(ctx context.Context, r *ref) (*Session, error) {
 func (s *Store) read(ctx context.Context, q wire.Querier, set *stmt.Set, text string, r *ref) (*Session, error) {
 	sess := &Session{ref: r}
 	args := set.Key(make([]any, 0, 3), r.key, s.cfg.Application)
-	err := queryRow(ctx, q, text, args, func(row []driver.Value) error { return sess.fill(set, row) })
+	err := queryRow(ctx, q, text, args, func(row wire.Row) error { return sess.fill(set, row) })
 	if err != nil {
 		return nil, err
 	}

@@ -54,5 +54,7 @@ func (s *Store) key(id string) string {
 		return id
 	}
 	sum := sha256.Sum256([]byte(id))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+	var text [43]byte // what 32 bytes come to
+	base64.RawURLEncoding.Encode(text[:], sum[:])
+	return string(text[:])
 }

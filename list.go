@@ -2,7 +2,6 @@ package entsession
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"iter"
@@ -70,8 +69,8 @@ func (s *Store) listSome(ctx context.Context, where []func(*entsql.Selector), yi
 	var keys []string
 	err := s.query(ctx, func(set *stmt.Set) (string, []any, error) { return set.Keys(s.cfg.Application, where) },
 		func() { keys = keys[:0] },
-		func(_ *stmt.Set, row []driver.Value) error {
-			keys = append(keys, wire.Key(row[0])) // PostgreSQL pads char(72)
+		func(_ *stmt.Set, row wire.Row) error {
+			keys = append(keys, row.Key(0)) // PostgreSQL pads char(72)
 			return nil
 		})
 	if err != nil {
@@ -96,9 +95,9 @@ func (s *Store) listSome(ctx context.Context, where []func(*entsql.Selector), yi
 // rows reads sessions.
 func (s *Store) rows(ctx context.Context, render func(*stmt.Set) (string, []any, error)) ([]*Session, error) {
 	var out []*Session
-	err := s.query(ctx, render, func() { out = nil }, func(set *stmt.Set, row []driver.Value) error {
-		sess := &Session{ref: &ref{key: wire.Key(row[0])}}
-		if err := sess.fill(set, row[1:]); err != nil {
+	err := s.query(ctx, render, func() { out = nil }, func(set *stmt.Set, row wire.Row) error {
+		sess := &Session{ref: &ref{key: row.Key(0)}}
+		if err := sess.fill(set, row.From(1)); err != nil {
 			return err
 		}
 		if s.cfg.PlainIDs {
@@ -111,14 +110,14 @@ func (s *Store) rows(ctx context.Context, render func(*stmt.Set) (string, []any,
 }
 
 // query runs a statement and hands its rows to scan. reset is called before each attempt.
-func (s *Store) query(ctx context.Context, render func(*stmt.Set) (string, []any, error), reset func(), scan func(*stmt.Set, []driver.Value) error) error {
+func (s *Store) query(ctx context.Context, render func(*stmt.Set) (string, []any, error), reset func(), scan func(*stmt.Set, wire.Row) error) error {
 	return s.try(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) error {
 		reset()
 		text, args, err := render(set)
 		if err != nil {
 			return err
 		}
-		return s.db.Query(ctx, text, args, func(row []driver.Value) error { return scan(set, row) })
+		return s.db.Query(ctx, text, args, func(row wire.Row) error { return scan(set, row) })
 	})
 }
 
@@ -156,7 +155,7 @@ func (s *Store) Revoke(ctx context.Context, where ...func(*entsql.Selector)) (in
 func (s *Store) any(ctx context.Context, where []func(*entsql.Selector)) (found bool, err error) {
 	err = s.query(ctx, func(set *stmt.Set) (string, []any, error) { return set.Any(s.cfg.Application, where) },
 		func() { found = false },
-		func(_ *stmt.Set, row []driver.Value) error { found = true; return nil })
+		func(_ *stmt.Set, row wire.Row) error { found = true; return nil })
 	return found, err
 }
 

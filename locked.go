@@ -2,7 +2,6 @@ package entsession
 
 import (
 	"context"
-	"database/sql/driver"
 	"fmt"
 
 	"github.com/entsession/entsession/internal/batch"
@@ -59,18 +58,18 @@ func (l *lanes) lock(ctx context.Context, q wire.Querier, unique []*batch.Call[w
 	for _, c := range unique {
 		c.Alone()
 	}
-	return q.Query(ctx, l.text.Lock.Text(len(unique)), l.set.KeyArgs(nil, keysOf(unique), l.store.cfg.Application), func(row []driver.Value) error {
-		c, ok := seen(unique, row[0])
+	return q.Query(ctx, l.text.Lock.Text(len(unique)), l.set.KeyArgs(nil, keysOf(unique), l.store.cfg.Application), func(row wire.Row) error {
+		c, ok := seen(unique, row)
 		if !ok {
 			return nil
 		}
-		timeout, err := wire.Int(row[1])
+		timeout, err := row.Int(1)
 		if err != nil {
 			return err
 		}
 		var version int64
 		if l.set.Table.HasVersion {
-			if version, err = wire.Int(row[2]); err != nil {
+			if version, err = row.Int(2); err != nil {
 				return err
 			}
 		}

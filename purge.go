@@ -2,7 +2,6 @@ package entsession
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"hash/fnv"
 	"log/slog"
@@ -146,8 +145,8 @@ func (s *Store) beginPurge(ctx context.Context) (dialect.Tx, error) {
 
 func expiredKeys(ctx context.Context, tx wire.Querier, set *stmt.Set, cfg Config) (keys []string, err error) {
 	text, args := set.Expired(cfg.Application, cfg.PurgeBatch)
-	err = tx.Query(ctx, text, args, func(row []driver.Value) error {
-		keys = append(keys, wire.Key(row[0]))
+	err = tx.Query(ctx, text, args, func(row wire.Row) error {
+		keys = append(keys, row.Key(0))
 		return nil
 	})
 	return keys, err

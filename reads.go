@@ -2,7 +2,6 @@ package entsession
 
 import (
 	"context"
-	"database/sql/driver"
 	"fmt"
 	"slices"
 	"strings"
@@ -78,27 +77,27 @@ func (s *Store) checkOn(ctx context.Context, q wire.Querier, set *stmt.Set, r *r
 	if q == nil {
 		return s.check(ctx, set, r)
 	}
-	err = queryRow(ctx, q, set.Check, set.Key(make([]any, 0, 3), r.key, s.cfg.Application), func(row []driver.Value) error {
+	err = queryRow(ctx, q, set.Check, set.Key(make([]any, 0, 3), r.key, s.cfg.Application), func(row wire.Row) error {
 		return st.fill(set, row)
 	})
 	return st, err
 }
 
-func (st *state) fill(set *stmt.Set, row []driver.Value) error {
-	due, err := wire.Int(row[0])
+func (st *state) fill(set *stmt.Set, row wire.Row) error {
+	due, err := row.Int(0)
 	if err != nil {
 		return err
 	}
 	st.due = due == 1
-	if st.timeout, err = wire.Int(row[1]); err != nil || !set.Table.HasVersion {
+	if st.timeout, err = row.Int(1); err != nil || !set.Table.HasVersion {
 		return err
 	}
-	st.version, err = wire.Int(row[2])
+	st.version, err = row.Int(2)
 	return err
 }
 
 func (l *lanes) runLoad(ctx context.Context, _ *batch.Lane[reading], calls []*batch.Call[reading]) error {
-	return l.each(ctx, l.text.Load, calls, func(same []*batch.Call[reading], row []driver.Value) error {
+	return l.each(ctx, l.text.Load, calls, func(same []*batch.Call[reading], row wire.Row) error {
 		for _, c := range same { // each has a session of its own
 			sess := &Session{ref: c.Val.ref}
 			if err := sess.fill(l.set, row); err != nil {
@@ -111,7 +110,7 @@ func (l *lanes) runLoad(ctx context.Context, _ *batch.Lane[reading], calls []*ba
 }
 
 func (l *lanes) runCheck(ctx context.Context, _ *batch.Lane[reading], calls []*batch.Call[reading]) error {
-	return l.each(ctx, l.text.Check, calls, func(same []*batch.Call[reading], row []driver.Value) error {
+	return l.each(ctx, l.text.Check, calls, func(same []*batch.Call[reading], row wire.Row) error {
 		st := &state{}
 		for _, c := range same {
 			c.Val.state = st
@@ -122,7 +121,7 @@ func (l *lanes) runCheck(ctx context.Context, _ *batch.Lane[reading], calls []*b
 
 // each runs a statement over the sessions of a batch and hands each row to the calls that asked for it. Several may have asked for one
 // session, which is read once.
-func (l *lanes) each(ctx context.Context, many *stmt.Many, calls []*batch.Call[reading], f func([]*batch.Call[reading], []driver.Value) error) error {
+func (l *lanes) each(ctx context.Context, many *stmt.Many, calls []*batch.Call[reading], f func([]*batch.Call[reading], wire.Row) error) error {
 	byKey := func(a, b *batch.Call[reading]) int { return strings.Compare(a.Val.ref.key, b.Val.ref.key) }
 	sorted := slices.Clone(calls)
 	slices.SortFunc(sorted, byKey)
@@ -133,8 +132,8 @@ func (l *lanes) each(ctx context.Context, many *stmt.Many, calls []*batch.Call[r
 		}
 	}
 	args := l.set.KeyArgs(make([]any, 0, 2), keys, l.store.cfg.Application)
-	return l.store.db.Query(ctx, many.Text(len(keys)), args, func(row []driver.Value) error {
-		i, ok := find(sorted, row[0])
+	return l.store.db.Query(ctx, many.Text(len(keys)), args, func(row wire.Row) error {
+		i, ok := find(sorted, row)
 		if !ok {
 			return fmt.Errorf("the database returned a session that was not asked for")
 		}
@@ -142,12 +141,11 @@ func (l *lanes) each(ctx context.Context, many *stmt.Many, calls []*batch.Call[r
 		for n < len(sorted) && sorted[n].Val.ref.key == sorted[i].Val.ref.key {
 			n++
 		}
-		return f(sorted[i:n], row[1:])
+		return f(sorted[i:n], row.From(1))
 	})
 }
 
 // find finds the first call for a row's id.
-func find(sorted []*batch.Call[reading], id driver.Value) (int, bool) {
-	key := wire.Key(id)
-	return slices.BinarySearchFunc(sorted, key, func(c *batch.Call[reading], key string) int { return strings.Compare(c.Val.ref.key, key) })
+func find(sorted []*batch.Call[reading], row wire.Row) (int, bool) {
+	return slices.BinarySearchFunc(sorted, row, func(c *batch.Call[reading], row wire.Row) int { return -row.Compare(0, c.Val.ref.key) })
 }

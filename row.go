@@ -1,7 +1,6 @@
 package entsession
 
 import (
-	"database/sql/driver"
 	"slices"
 
 	"github.com/entsession/entsession/internal/payload"
@@ -10,35 +9,38 @@ import (
 )
 
 // fill takes over a row that Load read.
-func (s *Session) fill(set *stmt.Set, row []driver.Value) (err error) {
+func (s *Session) fill(set *stmt.Set, row wire.Row) (err error) {
 	t := set.Table
-	s.stored, s.kept = wire.Text(row[0]), row[0] != nil
+	s.stored, s.kept = row.Text(0)
 	if s.kept {
 		s.Data = payload.Decode([]byte(s.stored))
 	}
-	if s.timeout, err = wire.Int(row[1]); err != nil {
+	if s.timeout, err = row.Int(1); err != nil {
 		return err
 	}
 	n := 2
 	if t.HasVersion {
-		if s.version, err = wire.Int(row[n]); err != nil {
+		if s.version, err = row.Int(n); err != nil {
 			return err
 		}
 		n++
 	}
 	if t.HasCreated {
-		if s.created, err = wire.Int(row[n]); err != nil {
+		if s.created, err = row.Int(n); err != nil {
 			return err
 		}
 		n++
 	}
 	s.columns, s.values = t.Extra, make([]any, len(t.Extra))
-	for i, v := range row[n:] {
-		if b, ok := v.([]byte); ok && slices.Contains(t.Text, t.Extra[i]) {
-			s.values[i] = string(b) // MySQL's driver hands text out as bytes
-		} else {
-			s.values[i] = wire.Copy(v)
+	for i := range s.values {
+		v, err := row.Value(n + i)
+		if err != nil {
+			return err
 		}
+		if b, ok := v.([]byte); ok && slices.Contains(t.Text, t.Extra[i]) {
+			v = string(b) // MySQL's driver hands text out as bytes
+		}
+		s.values[i] = v
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package entsession
 
 import (
 	"context"
-	"database/sql/driver"
 	"time"
 
 	"github.com/entsession/entsession/internal/stmt"
@@ -27,15 +26,15 @@ func (s *Store) Usage(ctx context.Context) ([]Usage, error) {
 	var out []Usage
 	err := s.query(ctx, func(set *stmt.Set) (string, []any, error) { return set.Usage(), []any{}, nil },
 		func() { out = nil },
-		func(_ *stmt.Set, row []driver.Value) error {
+		func(_ *stmt.Set, row wire.Row) error {
 			var n [5]int64
 			for i := range n {
 				var err error
-				if n[i], err = wire.Int(row[i+1]); err != nil {
+				if n[i], err = row.Int(i + 1); err != nil {
 					return err
 				}
 			}
-			u := Usage{Application: wire.Text(row[0]), Live: n[0], Expired: n[1], Tombstones: n[2], Bytes: n[3]}
+			u := Usage{Application: row.Key(0), Live: n[0], Expired: n[1], Tombstones: n[2], Bytes: n[3]}
 			if n[4] > 0 {
 				u.Oldest = time.Unix(n[4], 0)
 			}

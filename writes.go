@@ -2,7 +2,6 @@ package entsession
 
 import (
 	"context"
-	"database/sql/driver"
 	"slices"
 	"strings"
 
@@ -150,9 +149,9 @@ func (l *lanes) runStatements(ctx context.Context, _ *batch.Lane[writing], calls
 func (w *writing) run(ctx context.Context, q wire.Querier) error {
 	w.ok, w.timeout = false, 0
 	if w.rows {
-		return q.Query(ctx, w.text, w.args, func(row []driver.Value) (err error) {
+		return q.Query(ctx, w.text, w.args, func(row wire.Row) (err error) {
 			w.ok = true
-			w.timeout, err = wire.Int(row[0])
+			w.timeout, err = row.Int(0)
 			return err
 		})
 	}
@@ -194,12 +193,18 @@ func rowsOf(calls []*batch.Call[writing]) []stmt.Row {
 }
 
 // seen finds the call of a returned row.
-func seen(sorted []*batch.Call[writing], id driver.Value) (*batch.Call[writing], bool) {
-	i, ok := slices.BinarySearchFunc(sorted, wire.Key(id), func(c *batch.Call[writing], key string) int { return strings.Compare(c.Val.row.Key, key) })
+func seen(sorted []*batch.Call[writing], row wire.Row) (*batch.Call[writing], bool) {
+	i, ok := slices.BinarySearchFunc(sorted, row, func(c *batch.Call[writing], row wire.Row) int { return -row.Compare(0, c.Val.row.Key) })
 	if !ok {
 		return nil, false
 	}
 	return sorted[i], true
+}
+
+// ofKey finds the call of a key that is among them.
+func ofKey(sorted []*batch.Call[writing], key string) *batch.Call[writing] {
+	i, _ := slices.BinarySearchFunc(sorted, key, func(c *batch.Call[writing], key string) int { return strings.Compare(c.Val.row.Key, key) })
+	return sorted[i]
 }
 
 func (l *lanes) runInsert(many *stmt.Many, columns int) func(context.Context, *batch.Lane[writing], []*batch.Call[writing]) error {
@@ -222,8 +227,8 @@ func (l *lanes) inserted(ctx context.Context, text string, args []any) (timeout 
 		timeout, _, err = answer(ctx, l.store.db, l.set, text, args)
 		return timeout, err
 	}
-	err = l.store.db.Query(ctx, text, args, func(row []driver.Value) (err error) {
-		timeout, err = wire.Int(row[0])
+	err = l.store.db.Query(ctx, text, args, func(row wire.Row) (err error) {
+		timeout, err = row.Int(0)
 		return err
 	})
 	return timeout, err
@@ -237,10 +242,10 @@ func (l *lanes) runSave(many *stmt.Many, columns int) func(context.Context, *bat
 			err = l.saveLocked(ctx, many, columns, unique)
 		} else {
 			args := l.set.SaveArgs(rowsOf(unique), columns, l.store.cfg.Application)
-			err = l.store.db.Query(ctx, many.Text(len(unique)), args, func(row []driver.Value) (err error) {
-				if c, ok := seen(unique, row[0]); ok {
+			err = l.store.db.Query(ctx, many.Text(len(unique)), args, func(row wire.Row) (err error) {
+				if c, ok := seen(unique, row); ok {
 					c.Val.ok = true
-					c.Val.timeout, err = wire.Int(row[1])
+					c.Val.timeout, err = row.Int(1)
 				}
 				return err
 			})
@@ -250,7 +255,7 @@ func (l *lanes) runSave(many *stmt.Many, columns int) func(context.Context, *bat
 		}
 		// Of several saves of one session, one can be first. If that was done, the others come too late, as if they had been sent after it.
 		for _, c := range further {
-			if first, ok := seen(unique, c.Val.row.Key); !ok || !first.Val.ok {
+			if !ofKey(unique, c.Val.row.Key).Val.ok {
 				c.Again()
 			}
 		}
@@ -266,8 +271,8 @@ func (l *lanes) runTouch(ctx context.Context, _ *batch.Lane[writing], calls []*b
 		}
 	} else {
 		args := l.set.KeyArgs(make([]any, 0, 2), keysOf(unique), l.store.cfg.Application)
-		err := l.store.db.Query(ctx, l.text.Touch.Text(len(unique)), args, func(row []driver.Value) error {
-			if c, ok := seen(unique, row[0]); ok {
+		err := l.store.db.Query(ctx, l.text.Touch.Text(len(unique)), args, func(row wire.Row) error {
+			if c, ok := seen(unique, row); ok {
 				c.Val.ok = true
 			}
 			return nil
@@ -303,13 +308,10 @@ func (l *lanes) runRemove(ctx context.Context, _ *batch.Lane[writing], calls []*
 // follow gives further calls for a key the answer of the first.
 func follow(unique, further []*batch.Call[writing]) {
 	for _, c := range further {
-		for _, u := range unique {
-			if u.Val.row.Key == c.Val.row.Key {
-				c.Val.ok = u.Val.ok
-				if u.IsAlone() {
-					c.Alone()
-				}
-			}
+		first := ofKey(unique, c.Val.row.Key)
+		c.Val.ok = first.Val.ok
+		if first.IsAlone() {
+			c.Alone()
 		}
 	}
 }

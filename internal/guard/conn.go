@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/entsession/entsession/internal/fault"
+	"github.com/entsession/entsession/internal/wire"
 )
 
 // conn is a connection under guard. sql.DB uses it from one goroutine at a time. Rows are not wrapped: an error that
@@ -15,6 +16,7 @@ type conn struct {
 	inner     Conn
 	checker   driver.NamedValueChecker // nil when inner is none
 	validator driver.Validator         // nil when inner is none
+	direct    wire.Direct              // nil when inner is none
 	connector *Connector
 	born      time.Duration // the connector's age when this connection was begun
 
@@ -42,6 +44,17 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 	}
 	rows, err := c.inner.QueryContext(ctx, query, args)
 	return rows, c.seen(err)
+}
+
+// QueryDirect implements wire.Direct, if the connection in here does.
+func (c *conn) QueryDirect(ctx context.Context, query string, args []any, each func(wire.Raw) error) error {
+	if c.direct == nil {
+		return driver.ErrSkip
+	}
+	if err := c.use(ctx); err != nil {
+		return err
+	}
+	return c.seen(c.direct.QueryDirect(ctx, query, args, each))
 }
 
 // CheckNamedValue implements driver.NamedValueChecker: what a driver takes as an argument, it takes here.

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/entsession/entsession/internal/fault"
+	"github.com/entsession/entsession/internal/wire"
 )
 
 // Options are what differs between pools.
@@ -104,6 +105,7 @@ func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
 	guarded := &conn{inner: inner, connector: c, born: born, unused: true, idleSince: time.Now()}
 	guarded.checker, _ = opened.(driver.NamedValueChecker)
 	guarded.validator, _ = opened.(driver.Validator)
+	guarded.direct, _ = opened.(wire.Direct)
 	return guarded, nil
 }
 

@@ -13,7 +13,7 @@ import (
 type Ent struct{ dialect.ExecQuerier }
 
 // Query implements Querier.
-func (e Ent) Query(ctx context.Context, text string, args []any, each func([]driver.Value) error) error {
+func (e Ent) Query(ctx context.Context, text string, args []any, each func(Row) error) error {
 	if args == nil {
 		args = []any{}
 	}
@@ -34,7 +34,7 @@ func (e Ent) Query(ctx context.Context, text string, args []any, each func([]dri
 		if err := rows.Scan(dest...); err != nil {
 			return err
 		}
-		if err := each(row); err != nil {
+		if err := each(Row{values: row}); err != nil {
 			return err
 		}
 	}

@@ -20,8 +20,8 @@ import (
 
 // Querier runs statements.
 type Querier interface {
-	// Query calls each with every row. The row, and any []byte in it, is the driver's and changes with the next one.
-	Query(ctx context.Context, text string, args []any, each func(row []driver.Value) error) error
+	// Query calls each with every row.
+	Query(ctx context.Context, text string, args []any, each func(Row) error) error
 	// Exec runs a statement without rows.
 	Exec(ctx context.Context, text string, args []any) (driver.Result, error)
 	// Ent runs statements of which more than the rows is needed, such as the types of the columns. A Conn has none.
@@ -46,7 +46,7 @@ type Pool struct {
 }
 
 // Query implements Querier.
-func (p *Pool) Query(ctx context.Context, text string, args []any, each func([]driver.Value) error) error {
+func (p *Pool) Query(ctx context.Context, text string, args []any, each func(Row) error) error {
 	return p.Do(ctx, func(c *Conn) error { return c.Query(ctx, text, args, each) })
 }
 
@@ -139,9 +139,15 @@ func (c *Conn) release() {
 func (c *Conn) Ent() dialect.ExecQuerier { return nil }
 
 // Query implements Querier's.
-func (c *Conn) Query(ctx context.Context, text string, args []any, each func([]driver.Value) error) error {
+func (c *Conn) Query(ctx context.Context, text string, args []any, each func(Row) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if d, ok := c.raw.(Direct); ok {
+		err := d.QueryDirect(ctx, text, args, func(r Raw) error { return each(Row{raw: r}) })
+		if err != driver.ErrSkip {
+			return err
+		}
 	}
 	named, err := c.convert(args)
 	if err != nil {
@@ -164,7 +170,7 @@ func (c *Conn) Query(ctx context.Context, text string, args []any, each func([]d
 }
 
 // read reads all rows: a write's commit is known only once the last answer was read.
-func (c *Conn) read(rows driver.Rows, each func([]driver.Value) error) (err error) {
+func (c *Conn) read(rows driver.Rows, each func(Row) error) (err error) {
 	open := true
 	defer func() {
 		if open {
@@ -184,7 +190,7 @@ func (c *Conn) read(rows driver.Rows, each func([]driver.Value) error) (err erro
 		case err != nil:
 			return err
 		}
-		if err := each(row); err != nil {
+		if err := each(Row{values: row}); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,115 @@
+package wire
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Row is a row of an answer. It, and what it refers to, changes with the next one.
+type Row struct {
+	values []driver.Value
+	raw    Raw // instead of values
+	first  int // the column that counts as the first
+}
+
+// Raw is a row that a driver has not yet turned into values.
+type Raw interface {
+	Len() int
+	// Bytes are a text's, or nil for NULL.
+	Bytes(i int) []byte
+	// Int is an integer, or 0 for NULL.
+	Int(i int) (int64, error)
+	// Value is what database/sql would get.
+	Value(i int) (driver.Value, error)
+}
+
+// Direct is a driver's connection that answers with Raw rows. driver.ErrSkip sends the caller to QueryContext.
+type Direct interface {
+	QueryDirect(ctx context.Context, text string, args []any, each func(Raw) error) error
+}
+
+// From is the row without its first columns.
+func (r Row) From(n int) Row { return Row{r.values, r.raw, r.first + n} }
+
+// Len is the number of columns.
+func (r Row) Len() int {
+	if r.raw != nil {
+		return r.raw.Len() - r.first
+	}
+	return len(r.values) - r.first
+}
+
+// Int is an integer. MySQL's driver gives some as text. NULL is 0.
+func (r Row) Int(i int) (int64, error) {
+	if r.raw != nil {
+		return r.raw.Int(r.first + i)
+	}
+	switch v := r.values[r.first+i].(type) {
+	case int64:
+		return v, nil
+	case nil:
+		return 0, nil
+	case uint64:
+		return int64(v), nil
+	case []byte:
+		return strconv.ParseInt(string(v), 10, 64)
+	case string:
+		return strconv.ParseInt(v, 10, 64)
+	default:
+		return 0, fmt.Errorf("an integer was expected, not a %T", v)
+	}
+}
+
+// Text is a text of the caller's own, and false for NULL.
+func (r Row) Text(i int) (string, bool) {
+	if r.raw != nil {
+		b := r.raw.Bytes(r.first + i)
+		return string(b), b != nil
+	}
+	switch v := r.values[r.first+i].(type) {
+	case string:
+		return v, true
+	case []byte:
+		return string(v), true
+	}
+	return "", false
+}
+
+// Key is a stored id, without the blanks that PostgreSQL pads it with.
+func (r Row) Key(i int) string {
+	text, _ := r.Text(i)
+	return strings.TrimRight(text, " ")
+}
+
+// Compare compares a Key with another.
+func (r Row) Compare(i int, key string) int {
+	if r.raw == nil {
+		return strings.Compare(r.Key(i), key)
+	}
+	b := r.raw.Bytes(r.first + i)
+	for len(b) > 0 && b[len(b)-1] == ' ' {
+		b = b[:len(b)-1]
+	}
+	switch { // without a copy, unlike strings.Compare
+	case string(b) == key:
+		return 0
+	case string(b) < key:
+		return -1
+	}
+	return 1
+}
+
+// Value is a value of the caller's own, as database/sql would give it.
+func (r Row) Value(i int) (driver.Value, error) {
+	if r.raw != nil {
+		return r.raw.Value(r.first + i)
+	}
+	v := r.values[r.first+i]
+	if b, ok := v.([]byte); ok {
+		v = append([]byte{}, b...)
+	}
+	return v, nil
+}

@@ -1,0 +1,121 @@
+package postgres
+
+import (
+	"context"
+	"database/sql/driver"
+	"encoding/binary"
+	"fmt"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/entsession/entsession/internal/wire"
+)
+
+// formats are the types that come in binary; others come as text. They are those of pgx's own driver for database/sql, so that the values are
+// the same either way.
+var formats = pgx.QueryResultFormatsByOID{
+	pgtype.BoolOID: 1, pgtype.ByteaOID: 1, pgtype.CIDOID: 1, pgtype.DateOID: 1, pgtype.Float4OID: 1, pgtype.Float8OID: 1,
+	pgtype.Int2OID: 1, pgtype.Int4OID: 1, pgtype.Int8OID: 1, pgtype.OIDOID: 1, pgtype.TimestampOID: 1, pgtype.TimestamptzOID: 1, pgtype.XIDOID: 1,
+}
+
+// QueryDirect implements wire.Direct: the rows as they came over the network, without a value for each column.
+func (c *conn) QueryDirect(ctx context.Context, text string, args []any, each func(wire.Raw) error) error {
+	inner := c.Conn.Conn()
+	if inner.IsClosed() {
+		return driver.ErrBadConn
+	}
+	given := make([]any, 0, 1+len(args))
+	rows, err := inner.Query(ctx, text, append(append(given, formats), args...)...)
+	if err != nil {
+		if pgconn.SafeToRetry(err) {
+			err = c.unsure(false, driver.ErrBadConn)
+		}
+		return err
+	}
+	defer rows.Close()
+	r := &raw{rows: rows, types: inner.TypeMap()}
+	for rows.Next() {
+		r.values = rows.RawValues()
+		if err := each(r); err != nil {
+			return err
+		}
+	}
+	rows.Close()
+	return rows.Err()
+}
+
+// raw implements wire.Raw.
+type raw struct {
+	rows   pgx.Rows
+	types  *pgtype.Map
+	values [][]byte
+}
+
+func (r *raw) Len() int           { return len(r.values) }
+func (r *raw) Bytes(i int) []byte { return r.values[i] }
+
+func (r *raw) Int(i int) (int64, error) {
+	v := r.values[i]
+	field := r.rows.FieldDescriptions()[i]
+	switch {
+	case v == nil:
+		return 0, nil
+	case field.Format == pgtype.TextFormatCode:
+		return strconv.ParseInt(string(v), 10, 64)
+	case field.DataTypeOID == pgtype.Int8OID && len(v) == 8:
+		return int64(binary.BigEndian.Uint64(v)), nil
+	case field.DataTypeOID == pgtype.Int4OID && len(v) == 4:
+		return int64(int32(binary.BigEndian.Uint32(v))), nil
+	case field.DataTypeOID == pgtype.Int2OID && len(v) == 2:
+		return int64(int16(binary.BigEndian.Uint16(v))), nil
+	}
+	return 0, fmt.Errorf("an integer was expected, not a value of type %d", field.DataTypeOID)
+}
+
+func (r *raw) Value(i int) (driver.Value, error) {
+	v := r.values[i]
+	if v == nil {
+		return nil, nil
+	}
+	field := r.rows.FieldDescriptions()[i]
+	switch field.DataTypeOID {
+	case pgtype.Int8OID, pgtype.Int4OID, pgtype.Int2OID:
+		return r.Int(i)
+	case pgtype.BoolOID:
+		return scan[bool](r, field, v)
+	case pgtype.ByteaOID:
+		return scan[[]byte](r, field, v)
+	case pgtype.Float4OID:
+		f, err := scan[float32](r, field, v)
+		return float64(f), err
+	case pgtype.Float8OID:
+		return scan[float64](r, field, v)
+	case pgtype.CIDOID, pgtype.OIDOID, pgtype.XIDOID:
+		n, err := scan[uint32](r, field, v)
+		return int64(n), err
+	case pgtype.JSONOID, pgtype.JSONBOID, pgtype.XMLOID:
+		return append([]byte{}, v...), nil
+	case pgtype.DateOID:
+		return value(scan[pgtype.Date](r, field, v))
+	case pgtype.TimestampOID:
+		return value(scan[pgtype.Timestamp](r, field, v))
+	case pgtype.TimestamptzOID:
+		return value(scan[pgtype.Timestamptz](r, field, v))
+	}
+	return string(v), nil
+}
+
+func scan[T any](r *raw, field pgconn.FieldDescription, v []byte) (out T, err error) {
+	err = r.types.Scan(field.DataTypeOID, field.Format, v, &out)
+	return out, err
+}
+
+func value(v driver.Valuer, err error) (driver.Value, error) {
+	if err != nil {
+		return nil, err
+	}
+	return v.Value()
+}

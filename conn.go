@@ -280,8 +280,14 @@ func (s *Store) write(ctx context.Context, f func() error) error {
 	}
 	select {
 	case s.writer <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
+	default:
+		bounded, cancel := s.bounded(ctx)
+		defer cancel()
+		select {
+		case s.writer <- struct{}{}:
+		case <-bounded.Done():
+			return bounded.Err()
+		}
 	}
 	defer func() { <-s.writer }()
 	return f()

@@ -14,7 +14,7 @@ import (
 
 // saveLocked is runSave's.
 func (l *lanes) saveLocked(ctx context.Context, many *stmt.Many, columns int, unique []*batch.Call[writing]) error {
-	return l.store.atomically(ctx, func(q wire.Querier) error {
+	return l.store.atomically(ctx, func(ctx context.Context, q wire.Querier) error {
 		var rows []stmt.Row
 		var writers []*writing
 		err := l.lock(ctx, q, unique, func(w *writing, timeout, version int64) {
@@ -42,7 +42,7 @@ func (l *lanes) saveLocked(ctx context.Context, many *stmt.Many, columns int, un
 
 // locked runs a statement over the rows of a batch that no one else has locked.
 func (l *lanes) locked(ctx context.Context, many *stmt.Many, args []any, unique []*batch.Call[writing]) error {
-	return l.store.atomically(ctx, func(q wire.Querier) error {
+	return l.store.atomically(ctx, func(ctx context.Context, q wire.Querier) error {
 		var keys []string
 		err := l.lock(ctx, q, unique, func(w *writing, _, _ int64) { keys, w.ok = append(keys, w.row.Key), true })
 		if err != nil || len(keys) == 0 {

@@ -28,8 +28,6 @@ type state struct {
 // fetch loads a session.
 func (s *Store) fetch(ctx context.Context, set *stmt.Set, r *ref) (sess *Session, err error) {
 	lone := func() error {
-		ctx, cancel := s.bounded(ctx)
-		defer cancel()
 		sess, err = s.read(ctx, s.db, set, set.Load, r)
 		return err
 	}
@@ -50,8 +48,6 @@ func (s *Store) fetch(ctx context.Context, set *stmt.Set, r *ref) (sess *Session
 // check looks at a session.
 func (s *Store) check(ctx context.Context, set *stmt.Set, r *ref) (st state, err error) {
 	lone := func() error {
-		ctx, cancel := s.bounded(ctx)
-		defer cancel()
 		st, err = s.checkOn(ctx, s.db, set, r)
 		return err
 	}

@@ -136,7 +136,7 @@ func newStore(drv dialect.Driver, cfg Config) *Store {
 	if table.Dialect == dialect.SQLite {
 		table.Schema = ""
 	}
-	s := &Store{cfg: cfg, drv: drv, db: wire.Of(drv), table: table}
+	s := &Store{cfg: cfg, drv: drv, db: wire.Of(drv, cfg.StatementTimeout), table: table}
 	s.client = ent.NewClient(ent.Driver(rename.Driver(drv, session.Table, table.Schema, table.Name)))
 	s.life, s.closing = context.WithCancel(context.Background())
 	if table.Dialect == dialect.SQLite {

@@ -97,8 +97,6 @@ func (l *lanes) elements(names []string, row *stmt.Row) bool {
 // change takes a change of one row to the database: in a batch, or as the statement given.
 func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch.Lane[writing], text string, args []any, answers bool, row stmt.Row) (timeout int64, ok bool, err error) {
 	lone := func() error {
-		ctx, cancel := s.bounded(ctx)
-		defer cancel()
 		return s.write(ctx, func() (err error) {
 			if answers {
 				timeout, ok, err = answer(ctx, s.db, set, text, args)
@@ -125,7 +123,7 @@ func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch
 
 // runStatements runs SQLite's changes one after the other in one transaction. SQLite undoes a statement that fails, and only that.
 func (l *lanes) runStatements(ctx context.Context, _ *batch.Lane[writing], calls []*batch.Call[writing]) error {
-	return l.store.atomically(ctx, func(q wire.Querier) error {
+	return l.store.atomically(ctx, func(ctx context.Context, q wire.Querier) error {
 		for _, c := range calls {
 			w := &c.Val
 			err := w.run(ctx, q)
@@ -317,10 +315,12 @@ func follow(unique, further []*batch.Call[writing]) {
 }
 
 // atomically runs f in a transaction.
-func (s *Store) atomically(ctx context.Context, f func(wire.Querier) error) error {
+func (s *Store) atomically(ctx context.Context, f func(context.Context, wire.Querier) error) error {
 	pool, ok := s.db.(*wire.Pool)
 	if !ok {
-		return s.inTx(ctx, f)
+		ctx, cancel := s.bounded(ctx)
+		defer cancel()
+		return s.inTx(ctx, func(q wire.Querier) error { return f(ctx, q) })
 	}
 	return s.write(ctx, func() error {
 		committing, err := pool.Tx(ctx, f)

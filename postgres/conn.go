@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5/stdlib"
 )
@@ -14,6 +16,8 @@ import (
 type conn struct {
 	*stdlib.Conn
 	connector *connector
+	timer     *time.Timer // of the statement under way, see direct.go
+	late      atomic.Bool // it took too long, and the connection is closed
 }
 
 // Close implements driver.Conn.

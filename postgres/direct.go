@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -21,30 +22,67 @@ var formats = pgx.QueryResultFormatsByOID{
 	pgtype.Int2OID: 1, pgtype.Int4OID: 1, pgtype.Int8OID: 1, pgtype.OIDOID: 1, pgtype.TimestampOID: 1, pgtype.TimestamptzOID: 1, pgtype.XIDOID: 1,
 }
 
-// QueryDirect implements wire.Direct: the rows as they came over the network, without a value for each column.
-func (c *conn) QueryDirect(ctx context.Context, text string, args []any, each func(wire.Raw) error) error {
+// IsDirect implements wire.Direct.
+func (c *conn) IsDirect() bool { return true }
+
+// RunDirect implements wire.Direct: the rows as they came over the network, without a value for each column.
+func (c *conn) RunDirect(ctx context.Context, limit time.Duration, text string, args []any, each func(wire.Raw) error) (int64, error) {
 	inner := c.Conn.Conn()
 	if inner.IsClosed() {
-		return driver.ErrBadConn
+		return 0, driver.ErrBadConn
 	}
-	given := make([]any, 0, 1+len(args))
-	rows, err := inner.Query(ctx, text, append(append(given, formats), args...)...)
+	if limit > 0 {
+		c.watch(limit)
+		defer c.unwatch()
+	}
+	n, err := c.run(ctx, inner, text, args, each)
+	if err != nil && c.late.Load() {
+		err = fmt.Errorf("no answer within %v: %w", limit, context.DeadlineExceeded)
+	}
+	return n, err
+}
+
+// watch has the connection closed when a statement takes too long. pgx then asks the server to cancel it.
+func (c *conn) watch(limit time.Duration) {
+	if c.timer == nil {
+		c.timer = time.AfterFunc(limit, func() {
+			c.late.Store(true)
+			_ = c.Conn.Conn().PgConn().Conn().Close()
+		})
+		return
+	}
+	c.timer.Reset(limit)
+}
+
+func (c *conn) unwatch() { c.timer.Stop() }
+
+// IsValid implements driver.Validator.
+func (c *conn) IsValid() bool { return !c.late.Load() && !c.Conn.Conn().IsClosed() }
+
+func (c *conn) run(ctx context.Context, inner *pgx.Conn, text string, args []any, each func(wire.Raw) error) (int64, error) {
+	rows, err := inner.Query(ctx, text, append(append(make([]any, 0, 1+len(args)), formats), args...)...)
 	if err != nil {
 		if pgconn.SafeToRetry(err) {
 			err = c.unsure(false, driver.ErrBadConn)
 		}
-		return err
+		return 0, err
 	}
 	defer rows.Close()
 	r := &raw{rows: rows, types: inner.TypeMap()}
 	for rows.Next() {
+		if each == nil {
+			continue
+		}
 		r.values = rows.RawValues()
 		if err := each(r); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	rows.Close()
-	return rows.Err()
+	if err := rows.Err(); err != nil {
+		return 0, err
+	}
+	return rows.CommandTag().RowsAffected(), nil
 }
 
 // raw implements wire.Raw.

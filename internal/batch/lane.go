@@ -66,7 +66,7 @@ type Config[T any] struct {
 	Places int
 	// Calls and Bytes bound a batch, Queue how many calls may wait.
 	Calls, Bytes, Queue int
-	// Timeout bounds a batch, and the wait for one. 0: none.
+	// Timeout bounds the wait for a batch. 0: none. How long a batch takes is Run's to bound.
 	Timeout time.Duration
 	// Always sends lone calls through Run too: for tests.
 	Always bool
@@ -262,12 +262,6 @@ func (l *Lane[T]) take(calls []*Call[T]) []*Call[T] {
 
 // run runs a batch. A panic is an error of all its calls.
 func (l *Lane[T]) run(calls []*Call[T]) {
-	ctx := context.Background()
-	if l.cfg.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, l.cfg.Timeout)
-		defer cancel()
-	}
 	var err error
 	defer func() {
 		if p := recover(); p != nil {
@@ -279,7 +273,7 @@ func (l *Lane[T]) run(calls []*Call[T]) {
 			}
 		}
 	}()
-	err = l.cfg.Run(ctx, calls)
+	err = l.cfg.Run(context.Background(), calls)
 }
 
 // maxFailed is how many batches one after the other may fail before the lane takes it that the database can't do them.

@@ -46,15 +46,19 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 	return rows, c.seen(err)
 }
 
-// QueryDirect implements wire.Direct, if the connection in here does.
-func (c *conn) QueryDirect(ctx context.Context, query string, args []any, each func(wire.Raw) error) error {
+// IsDirect implements wire.Direct.
+func (c *conn) IsDirect() bool { return c.direct != nil }
+
+// RunDirect implements wire.Direct, if the connection in here does.
+func (c *conn) RunDirect(ctx context.Context, limit time.Duration, query string, args []any, each func(wire.Raw) error) (int64, error) {
 	if c.direct == nil {
-		return driver.ErrSkip
+		return 0, driver.ErrSkip
 	}
 	if err := c.use(ctx); err != nil {
-		return err
+		return 0, err
 	}
-	return c.seen(c.direct.QueryDirect(ctx, query, args, each))
+	n, err := c.direct.RunDirect(ctx, limit, query, args, each)
+	return n, c.seen(err)
 }
 
 // CheckNamedValue implements driver.NamedValueChecker: what a driver takes as an argument, it takes here.

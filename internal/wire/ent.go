@@ -4,16 +4,29 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"time"
 
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
 )
 
 // Ent runs statements through ent's driver, or in one of its transactions.
-type Ent struct{ dialect.ExecQuerier }
+type Ent struct {
+	dialect.ExecQuerier
+	Limit time.Duration // of a statement; 0: none
+}
+
+func (e Ent) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if e.Limit > 0 {
+		return context.WithTimeout(ctx, e.Limit)
+	}
+	return ctx, func() {}
+}
 
 // Query implements Querier.
 func (e Ent) Query(ctx context.Context, text string, args []any, each func(Row) error) error {
+	ctx, cancel := e.bounded(ctx)
+	defer cancel()
 	if args == nil {
 		args = []any{}
 	}
@@ -43,6 +56,8 @@ func (e Ent) Query(ctx context.Context, text string, args []any, each func(Row) 
 
 // Exec implements Querier.
 func (e Ent) Exec(ctx context.Context, text string, args []any) (driver.Result, error) {
+	ctx, cancel := e.bounded(ctx)
+	defer cancel()
 	if args == nil {
 		args = []any{}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Row is a row of an answer. It, and what it refers to, changes with the next one.
@@ -26,9 +27,12 @@ type Raw interface {
 	Value(i int) (driver.Value, error)
 }
 
-// Direct is a driver's connection that answers with Raw rows. driver.ErrSkip sends the caller to QueryContext.
+// Direct is a driver's connection that answers with Raw rows, and that bounds a statement by itself: a context with a timeout for each costs
+// more than the rest of a call. It closes itself when the limit is over, and the error is then context.DeadlineExceeded. No limit: 0. No rows
+// wanted: each is nil. The number is that of the rows changed. driver.ErrSkip sends the caller to QueryContext and ExecContext.
 type Direct interface {
-	QueryDirect(ctx context.Context, text string, args []any, each func(Raw) error) error
+	IsDirect() bool // false: RunDirect gives driver.ErrSkip
+	RunDirect(ctx context.Context, limit time.Duration, text string, args []any, each func(Raw) error) (int64, error)
 }
 
 // From is the row without its first columns.

@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
@@ -29,30 +31,32 @@ type Querier interface {
 }
 
 // Of finds the fastest way to an ent driver's database: a Pool, if it is ent's own on a pool of database/sql. Wrapped ones
-// (ent's debug driver, for one) are to see every statement.
-func Of(drv dialect.Driver) Querier {
+// (ent's debug driver, for one) are to see every statement. The limit is for each statement, the wait for a connection included; 0: none.
+func Of(drv dialect.Driver, limit time.Duration) Querier {
 	if d, ok := drv.(*entsql.Driver); ok {
 		if db, ok := d.ExecQuerier.(*sql.DB); ok {
-			return &Pool{db: db, ent: drv}
+			return &Pool{db: db, ent: drv, limit: limit}
 		}
 	}
-	return Ent{drv}
+	return Ent{drv, limit}
 }
 
 // Pool runs each statement on a connection of a pool.
 type Pool struct {
-	db  *sql.DB
-	ent dialect.ExecQuerier
+	db     *sql.DB
+	ent    dialect.ExecQuerier
+	limit  time.Duration
+	direct atomic.Bool // its connections bound a statement by themselves
 }
 
 // Query implements Querier.
 func (p *Pool) Query(ctx context.Context, text string, args []any, each func(Row) error) error {
-	return p.Do(ctx, func(c *Conn) error { return c.Query(ctx, text, args, each) })
+	return p.do(ctx, func(ctx context.Context, c *Conn) error { return c.Query(ctx, text, args, each) })
 }
 
 // Exec implements Querier.
 func (p *Pool) Exec(ctx context.Context, text string, args []any) (result driver.Result, err error) {
-	err = p.Do(ctx, func(c *Conn) error {
+	err = p.do(ctx, func(ctx context.Context, c *Conn) error {
 		result, err = c.Exec(ctx, text, args)
 		return err
 	})
@@ -65,8 +69,49 @@ func (p *Pool) Ent() dialect.ExecQuerier { return p.ent }
 // DB is the pool itself.
 func (p *Pool) DB() *sql.DB { return p.db }
 
-// Do runs f with a connection of the pool. A panic of f costs the connection, and goes on.
-func (p *Pool) Do(ctx context.Context, f func(*Conn) error) (err error) {
+// Tx runs f in a transaction on one connection. It is rolled back when f fails. In that case, or if it could not begin, committing is false:
+// nothing was written.
+func (p *Pool) Tx(ctx context.Context, f func(context.Context, Querier) error) (committing bool, err error) {
+	if p.limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, p.limit)
+		defer cancel()
+	}
+	err = p.take(ctx, func(c *Conn) error {
+		tx, err := c.raw.BeginTx(ctx, driver.TxOptions{})
+		if err != nil {
+			return err
+		}
+		defer func() {
+			if !committing {
+				_ = tx.Rollback() // the error that led here says more
+			}
+		}()
+		if err := f(ctx, c); err != nil {
+			return err
+		}
+		committing = true
+		return tx.Commit()
+	})
+	return committing, err
+}
+
+// do runs f with a connection, within the limit.
+func (p *Pool) do(ctx context.Context, f func(context.Context, *Conn) error) error {
+	limit := p.limit
+	if limit > 0 && (!p.direct.Load() || p.db.Stats().Idle == 0) { // to wait for a connection, or to make one, takes its own time
+		bounded, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		ctx, limit = bounded, 0
+	}
+	return p.take(ctx, func(c *Conn) error {
+		c.limit = limit
+		return f(ctx, c)
+	})
+}
+
+// take runs f with a connection of the pool. A panic of f costs the connection, and goes on.
+func (p *Pool) take(ctx context.Context, f func(*Conn) error) (err error) {
 	taken, err := p.db.Conn(ctx)
 	if err != nil {
 		return err
@@ -84,30 +129,11 @@ func (p *Pool) Do(ctx context.Context, f func(*Conn) error) (err error) {
 			return fmt.Errorf("the driver's %T can do too little", raw)
 		}
 		c.checker, _ = raw.(driver.NamedValueChecker)
+		if c.direct, ok = raw.(Direct); ok && !p.direct.Load() {
+			p.direct.Store(c.direct.IsDirect())
+		}
 		return f(c)
 	})
-}
-
-// Tx runs f in a transaction on one connection. It is rolled back when f fails. In that case, or if it could not begin, committing is false:
-// nothing was written.
-func (p *Pool) Tx(ctx context.Context, f func(Querier) error) (committing bool, err error) {
-	err = p.Do(ctx, func(c *Conn) error {
-		tx, err := c.raw.BeginTx(ctx, driver.TxOptions{})
-		if err != nil {
-			return err
-		}
-		defer func() {
-			if !committing {
-				_ = tx.Rollback() // the error that led here says more
-			}
-		}()
-		if err := f(c); err != nil {
-			return err
-		}
-		committing = true
-		return tx.Commit()
-	})
-	return committing, err
 }
 
 // full is what a driver's connection must be able to do.
@@ -122,6 +148,8 @@ type full interface {
 type Conn struct {
 	raw     full
 	checker driver.NamedValueChecker
+	direct  Direct        // nil if it is none
+	limit   time.Duration // of a statement
 	args    []driver.NamedValue
 	row     []driver.Value
 }
@@ -131,7 +159,7 @@ var conns = sync.Pool{New: func() any { return &Conn{} }}
 func (c *Conn) release() {
 	clear(c.args)
 	clear(c.row)
-	c.raw, c.checker, c.args, c.row = nil, nil, c.args[:0], c.row[:0]
+	*c = Conn{args: c.args[:0], row: c.row[:0]}
 	conns.Put(c)
 }
 
@@ -143,8 +171,8 @@ func (c *Conn) Query(ctx context.Context, text string, args []any, each func(Row
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if d, ok := c.raw.(Direct); ok {
-		err := d.QueryDirect(ctx, text, args, func(r Raw) error { return each(Row{raw: r}) })
+	if c.direct != nil {
+		_, err := c.direct.RunDirect(ctx, c.limit, text, args, func(r Raw) error { return each(Row{raw: r}) })
 		if err != driver.ErrSkip {
 			return err
 		}
@@ -200,6 +228,12 @@ func (c *Conn) read(rows driver.Rows, each func(Row) error) (err error) {
 func (c *Conn) Exec(ctx context.Context, text string, args []any) (driver.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if c.direct != nil {
+		n, err := c.direct.RunDirect(ctx, c.limit, text, args, nil)
+		if err != driver.ErrSkip {
+			return driver.RowsAffected(n), err
+		}
 	}
 	named, err := c.convert(args)
 	if err != nil {

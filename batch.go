@@ -136,8 +136,9 @@ func ride[T any](ctx context.Context, l *batch.Lane[T], v T, size int, lone func
 		return v, false, err
 	case place.Alone:
 		l.Put(c)
-		defer l.Leave(place)
-		return v, false, lone()
+		defer func() { l.Leave(place, err == nil) }()
+		err = lone()
+		return v, false, err
 	}
 	v, err = c.Val, c.Err
 	l.Put(c)

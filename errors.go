@@ -49,10 +49,15 @@ func (e *ColumnError) Error() string {
 // fail is how an error leaves the store: a sentinel as it is, anything else with what was being done, the way out
 // where there is one, and no secret.
 func (s *Store) fail(doing string, err error, secrets *ref) error {
+	if err == nil {
+		return nil
+	}
+	return s.failed(doing, err, secrets)
+}
+
+func (s *Store) failed(doing string, err error, secrets *ref) error {
 	var column *ColumnError
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, ErrNotFound), errors.Is(err, ErrConflict), errors.Is(err, ErrTooLarge),
 		errors.Is(err, ErrInvalidID), errors.Is(err, ErrOverloaded), errors.Is(err, ErrClosed), errors.Is(err, errNilContext), errors.As(err, &column):
 		return err

@@ -33,7 +33,8 @@ func (s *Store) fetch(ctx context.Context, set *stmt.Set, r *ref) (sess *Session
 	}
 	l := s.lanesFor(set)
 	if l == nil {
-		return sess, lone()
+		err = lone()
+		return sess, err
 	}
 	v, batched, err := ride(ctx, l.load, reading{ref: r}, 0, lone)
 	if !batched {
@@ -53,7 +54,8 @@ func (s *Store) check(ctx context.Context, set *stmt.Set, r *ref) (st state, err
 	}
 	l := s.lanesFor(set)
 	if l == nil {
-		return st, lone()
+		err = lone()
+		return st, err
 	}
 	v, batched, err := ride(ctx, l.check, reading{ref: r}, 0, lone)
 	if !batched {

@@ -69,25 +69,16 @@ func (s *Store) saveOn(ctx context.Context, tx wire.Querier, set *stmt.Set, sess
 	if err != nil {
 		return err
 	}
-	args := append(make([]any, 0, 6+len(values)), text)
-	if set.Table.HasVersion {
-		args = append(args, version)
-	}
-	args = set.Key(append(args, values...), sess.ref.key, s.cfg.Application)
-	switch {
-	case set.Table.HasVersion:
-		args = append(args, sess.version)
-	case !sess.kept:
-		args = append(args, nil)
-	default:
-		args = append(args, sess.stored)
+	row := stmt.Row{Key: sess.ref.key, Text: text, Version: version, Guard: sess.version, Values: values}
+	if sess.kept {
+		row.Stored = sess.stored
 	}
 	var timeout int64
 	var ok bool
 	if tx != nil {
-		timeout, ok, err = answer(ctx, tx, set, set.Save(names), args)
+		timeout, ok, err = answer(ctx, tx, set, set.Save(names), set.LoneSaveArgs(row, s.cfg.Application))
 	} else {
-		timeout, ok, err = s.put(ctx, set, names, stmt.Row{Key: sess.ref.key, Text: text, Version: version, Guard: sess.version, Values: values}, args)
+		timeout, ok, err = s.put(ctx, set, names, row)
 	}
 	if err != nil {
 		return err

@@ -5,19 +5,27 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/entsession/entsession"
 	"github.com/entsession/entsession/internal/conformance"
 	"github.com/entsession/entsession/internal/dbtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(dbtest.Runner(m)) }
 
-// TestStore runs every promise on every database.
+// TestStore runs every promise on every database: with every call in a batch, be it the only one, and with every call alone. What
+// happens by default, where most calls of a test would be alone, is between the two.
 func TestStore(t *testing.T) {
+	modes := []conformance.Mode{
+		{Name: "together", Opened: entsession.Together},
+		{Name: "alone", Change: func(c *entsession.Config) { c.DisableBatching = true }},
+	}
 	for _, kind := range dbtest.Kinds() {
-		t.Run(kind.Name, func(t *testing.T) {
-			t.Parallel()
-			conformance.Run(t, kind)
-		})
+		for _, mode := range modes {
+			t.Run(kind.Name+"/"+mode.Name, func(t *testing.T) {
+				t.Parallel()
+				conformance.Run(t, kind, mode)
+			})
+		}
 	}
 }
 

@@ -26,55 +26,102 @@ type writing struct {
 
 // insert adds a row and returns its timeout.
 func (s *Store) insert(ctx context.Context, set *stmt.Set, names []string, row stmt.Row) (int64, error) {
-	var l *lanes
+	l := s.lanesFor(set)
 	var lane *batch.Lane[writing]
-	batched := row
-	if l = s.lanesFor(set); l != nil {
-		if lane = l.forColumns(l.create, names, set.InsertMany, l.runInsert); lane != nil && !l.elements(names, &batched) {
-			lane = nil
-		}
+	if l != nil {
+		lane = l.forColumns(l.create, names, set.InsertMany, l.runInsert)
 	}
-	timeout, _, err := s.change(ctx, set, l, lane, set.Insert(names), set.LoneInsertArgs(row, s.cfg.Application), true, batched)
+	timeout, _, err := s.change(ctx, set, l, lane, inserting, names, row)
 	return timeout, err
 }
 
 // put saves a row over the version that its Guard names. It returns the new timeout, or false if there is no such live session.
-func (s *Store) put(ctx context.Context, set *stmt.Set, names []string, row stmt.Row, args []any) (int64, bool, error) {
-	var l *lanes
+func (s *Store) put(ctx context.Context, set *stmt.Set, names []string, row stmt.Row) (int64, bool, error) {
+	l := s.lanesFor(set)
 	var lane *batch.Lane[writing]
-	batched := row
-	if l = s.lanesFor(set); l != nil && !s.hot.has(row.Key) {
-		if lane = l.forColumns(l.save, names, set.SaveMany, l.runSave); lane != nil && !l.elements(names, &batched) {
-			lane = nil
-		}
+	if l != nil && !s.hot.has(row.Key) {
+		lane = l.forColumns(l.save, names, set.SaveMany, l.runSave)
 	}
-	return s.change(ctx, set, l, lane, set.Save(names), args, true, batched)
+	return s.change(ctx, set, l, lane, saving, names, row)
 }
 
 // renew touches a session. False: there is none that is live, or the driver can't tell.
 func (s *Store) renew(ctx context.Context, set *stmt.Set, key string) (bool, error) {
-	var lane *batch.Lane[writing]
 	l := s.lanesFor(set)
-	if l != nil {
+	var lane *batch.Lane[writing]
+	if l != nil && !s.hot.has(key) {
 		lane = l.touch
 	}
-	_, ok, err := s.change(ctx, set, l, lane, set.Touch, set.Key(make([]any, 0, 3), key, s.cfg.Application), false, stmt.Row{Key: key})
+	_, ok, err := s.change(ctx, set, l, lane, touching, nil, stmt.Row{Key: key})
 	return ok, err
 }
 
 // remove makes a tombstone of a live session.
 func (s *Store) remove(ctx context.Context, set *stmt.Set, key string) error {
-	var lane *batch.Lane[writing]
 	l := s.lanesFor(set)
+	var lane *batch.Lane[writing]
 	if l != nil && !s.hot.has(key) {
 		lane = l.remove
 	}
-	args := make([]any, 0, 4)
-	if set.Table.HasVersion {
-		args = append(args, newVersion())
-	}
-	_, _, err := s.change(ctx, set, l, lane, set.Delete, set.Key(args, key, s.cfg.Application), false, stmt.Row{Key: key})
+	_, _, err := s.change(ctx, set, l, lane, deleting, nil, stmt.Row{Key: key, Version: newVersion()})
 	return err
+}
+
+// kind of a change.
+type kind int8
+
+const (
+	inserting kind = iota
+	saving
+	touching
+	deleting
+)
+
+// lone is the statement for one row, and whether it answers with the row's timeout.
+func (k kind) lone(set *stmt.Set, names []string, row stmt.Row, application string) (text string, args []any, answers bool) {
+	switch k {
+	case inserting:
+		return set.Insert(names), set.LoneInsertArgs(row, application), true
+	case saving:
+		return set.Save(names), set.LoneSaveArgs(row, application), true
+	case touching:
+		return set.Touch, set.Key(make([]any, 0, 3), row.Key, application), false
+	}
+	args = make([]any, 0, 4)
+	if set.Table.HasVersion {
+		args = append(args, row.Version)
+	}
+	return set.Delete, set.Key(args, row.Key, application), false
+}
+
+// change takes a change of one row to the database: in a batch, or as a statement of its own.
+func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch.Lane[writing], k kind, names []string, row stmt.Row) (timeout int64, ok bool, err error) {
+	lone := func() error {
+		text, args, answers := k.lone(set, names, row, s.cfg.Application)
+		return s.write(ctx, func() (err error) {
+			if answers {
+				timeout, ok, err = answer(ctx, s.db, set, text, args)
+				return err
+			}
+			n, err := exec(ctx, s.db, text, args)
+			ok = n > 0
+			return err
+		})
+	}
+	w := writing{row: row}
+	if l != nil && l.write != nil { // SQLite
+		lane = l.write
+		w.text, w.args, w.rows = k.lone(set, names, row, s.cfg.Application)
+	}
+	if lane == nil || !l.elements(names, &w.row) {
+		err = lone()
+		return timeout, ok, err
+	}
+	w, batched, err := ride(ctx, lane, w, len(row.Text)+128, lone)
+	if batched {
+		return w.timeout, w.ok, err
+	}
+	return timeout, ok, err
 }
 
 // elements turns a row's values into what its batch takes. False: one of them has no such form.
@@ -92,33 +139,6 @@ func (l *lanes) elements(names []string, row *stmt.Row) bool {
 	}
 	row.Values = values
 	return true
-}
-
-// change takes a change of one row to the database: in a batch, or as the statement given.
-func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch.Lane[writing], text string, args []any, answers bool, row stmt.Row) (timeout int64, ok bool, err error) {
-	lone := func() error {
-		return s.write(ctx, func() (err error) {
-			if answers {
-				timeout, ok, err = answer(ctx, s.db, set, text, args)
-				return err
-			}
-			n, err := exec(ctx, s.db, text, args)
-			ok = n > 0
-			return err
-		})
-	}
-	w := writing{row: row}
-	if l != nil && l.write != nil {
-		lane, w = l.write, writing{text: text, args: args, rows: answers}
-	}
-	if lane == nil {
-		return timeout, ok, lone()
-	}
-	w, batched, err := ride(ctx, lane, w, len(row.Text)+128, lone)
-	if batched {
-		return w.timeout, w.ok, err
-	}
-	return timeout, ok, err
 }
 
 // runStatements runs SQLite's changes one after the other in one transaction. SQLite undoes a statement that fails, and only that.

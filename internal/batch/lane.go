@@ -179,17 +179,20 @@ func (l *Lane[T]) leave(c *Call[T]) (sent bool) {
 	return false
 }
 
-// Leave gives a place back, and tells the lane how long the statement took.
-func (l *Lane[T]) Leave(p Place) {
+// Leave gives a place back. How long the statement took says something of the database only if it was answered.
+func (l *Lane[T]) Leave(p Place, answered bool) {
 	if p.start.IsZero() {
 		return // it was told to go alone, and had none
 	}
-	took := time.Since(p.start)
+	now := time.Now()
+	took := now.Sub(p.start)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.busy--
-	l.limit.seen(1, took)
 	l.stats.Service += took
+	if answered {
+		l.limit.seen(took, now)
+	}
 	l.start()
 }
 
@@ -304,7 +307,9 @@ func (l *Lane[T]) answer(calls []*Call[T], took time.Duration) {
 		l.failed = 0
 	}
 	l.failing = false
-	l.limit.seen(len(calls), took)
+	if calls[0].answer == answered && calls[0].Err == nil {
+		l.limit.seen(took, time.Now())
+	}
 	var back []*Call[T]
 	for i, c := range calls {
 		if c.answer != again {

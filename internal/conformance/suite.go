@@ -18,8 +18,16 @@ import (
 	_ "github.com/entsession/entsession/sqlite" // the suite runs on all of them
 )
 
+// Mode is how the stores of a run work.
+type Mode struct {
+	Name string
+	// Change changes each configuration, and Opened each store, before they are used. Both may be nil.
+	Change func(*entsession.Config)
+	Opened func(*entsession.Store)
+}
+
 // Run runs the suite on one kind of database.
-func Run(t *testing.T, kind dbtest.Kind) {
+func Run(t *testing.T, kind dbtest.Kind, mode Mode) {
 	servers, postgres, mysql := []string{dbtest.Postgres, dbtest.MySQL}, []string{dbtest.Postgres}, []string{dbtest.MySQL}
 	tests := []struct {
 		name string
@@ -111,7 +119,7 @@ func Run(t *testing.T, kind dbtest.Kind) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			db := kind.New(t)
-			test.f(t, &env{T: t, db: db, admin: db.Admin(t)})
+			test.f(t, &env{T: t, db: db, admin: db.Admin(t), mode: mode})
 		})
 	}
 }
@@ -121,6 +129,7 @@ type env struct {
 	*testing.T
 	db    *dbtest.DB
 	admin *sql.DB
+	mode  Mode
 }
 
 var ctx = context.Background()
@@ -145,6 +154,9 @@ func (e *env) config(change ...func(*entsession.Config)) entsession.Config {
 		cfg.Database = e.db.File
 		cfg.Params = map[string]string{"synchronous": "off"}
 	}
+	if e.mode.Change != nil {
+		e.mode.Change(&cfg)
+	}
 	for _, c := range change {
 		c(&cfg)
 	}
@@ -156,6 +168,9 @@ func (e *env) open(change ...func(*entsession.Config)) *entsession.Store {
 	e.Helper()
 	store, err := entsession.Open(ctx, e.config(change...))
 	require.NoError(e, err)
+	if e.mode.Opened != nil {
+		e.mode.Opened(store)
+	}
 	e.Cleanup(func() { require.NoError(e, store.Close()) })
 	return store
 }

@@ -15,6 +15,7 @@ type Row struct {
 	Text    string // the payload
 	Version int64
 	Guard   int64 // the version that a Save requires
+	Stored  any   // the guard in a table without a version: the payload as it was
 	Timeout int64 // MySQL: the one that a Save sets
 	Values  []any // of the extra columns; on PostgreSQL elements of array literals, see Element
 }

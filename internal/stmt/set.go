@@ -160,6 +160,19 @@ func (s *Set) Copy(columns []string) string {
 	})
 }
 
+// LoneSaveArgs gives the arguments of Save.
+func (s *Set) LoneSaveArgs(r Row, application string) []any {
+	args := append(make([]any, 0, 6+len(r.Values)), r.Text)
+	if s.Table.HasVersion {
+		args = append(args, r.Version)
+	}
+	args = s.Key(append(args, r.Values...), r.Key, application)
+	if s.Table.HasVersion {
+		return append(args, r.Guard)
+	}
+	return append(args, r.Stored)
+}
+
 // LoneInsertArgs gives the arguments of Insert.
 func (s *Set) LoneInsertArgs(r Row, application string) []any {
 	args := append(make([]any, 0, 4+len(r.Values)), r.Key, r.Text)

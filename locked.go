@@ -2,6 +2,7 @@ package entsession
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/entsession/entsession/internal/batch"
@@ -14,17 +15,20 @@ import (
 
 // saveLocked is runSave's.
 func (l *lanes) saveLocked(ctx context.Context, many *stmt.Many, columns int, unique []*batch.Call[writing]) error {
-	return l.store.atomically(ctx, func(ctx context.Context, q wire.Querier) error {
-		var rows []stmt.Row
-		var writers []*writing
-		err := l.lock(ctx, q, unique, func(w *writing, timeout, version int64) {
-			if version == w.row.Guard {
-				w.row.Timeout, w.timeout = timeout, timeout
-				rows, writers = append(rows, w.row), append(writers, w)
+	var rows []stmt.Row
+	var writers []*batch.Call[writing]
+	err := l.store.atomically(ctx, func(ctx context.Context, q wire.Querier) error {
+		err := l.lock(ctx, q, unique, func(c *batch.Call[writing], timeout, version int64) {
+			if version == c.Val.row.Guard {
+				c.Val.row.Timeout, c.Val.timeout = timeout, timeout
+				rows, writers = append(rows, c.Val.row), append(writers, c)
 			}
 		})
-		if err != nil || len(rows) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(rows) == 0 {
+			return errNothing
 		}
 		n, err := exec(ctx, q, many.Text(len(rows)), l.set.SaveArgs(rows, columns, l.store.cfg.Application))
 		if err != nil {
@@ -33,18 +37,34 @@ func (l *lanes) saveLocked(ctx context.Context, many *stmt.Many, columns int, un
 		if n != int64(len(rows)) {
 			return fmt.Errorf("%d of %d locked rows were written", n, len(rows))
 		}
-		for _, w := range writers {
-			w.ok = true
-		}
 		return nil
 	})
+	switch {
+	case errors.Is(err, errNothing):
+		return nil
+	case err != nil && len(writers) > 0 && everyones(err):
+		// Those who came too late know that, whatever became of the others.
+		for _, c := range writers {
+			c.Err = err
+		}
+		return nil
+	case err != nil:
+		return err
+	}
+	for _, c := range writers {
+		c.Val.ok = true
+	}
+	return nil
 }
+
+// errNothing rolls a transaction back that has changed nothing.
+var errNothing = errors.New("nothing to write")
 
 // locked runs a statement over the rows of a batch that no one else has locked.
 func (l *lanes) locked(ctx context.Context, many *stmt.Many, args []any, unique []*batch.Call[writing]) error {
 	return l.store.atomically(ctx, func(ctx context.Context, q wire.Querier) error {
 		var keys []string
-		err := l.lock(ctx, q, unique, func(w *writing, _, _ int64) { keys, w.ok = append(keys, w.row.Key), true })
+		err := l.lock(ctx, q, unique, func(c *batch.Call[writing], _, _ int64) { keys, c.Val.ok = append(keys, c.Val.row.Key), true })
 		if err != nil || len(keys) == 0 {
 			return err
 		}
@@ -54,7 +74,7 @@ func (l *lanes) locked(ctx context.Context, many *stmt.Many, args []any, unique 
 }
 
 // lock locks rows and has the calls whose rows it did not get go alone: a row that is not live can't be told from one that is locked.
-func (l *lanes) lock(ctx context.Context, q wire.Querier, unique []*batch.Call[writing], f func(w *writing, timeout, version int64)) error {
+func (l *lanes) lock(ctx context.Context, q wire.Querier, unique []*batch.Call[writing], f func(c *batch.Call[writing], timeout, version int64)) error {
 	for _, c := range unique {
 		c.Alone()
 	}
@@ -74,7 +94,7 @@ func (l *lanes) lock(ctx context.Context, q wire.Querier, unique []*batch.Call[w
 			}
 		}
 		c.Answered()
-		f(&c.Val, timeout, version)
+		f(c, timeout, version)
 		return nil
 	})
 }

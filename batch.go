@@ -5,12 +5,14 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"time"
 
 	"entgo.io/ent/dialect"
 
 	"github.com/entsession/entsession/internal/batch"
 	"github.com/entsession/entsession/internal/fault"
 	"github.com/entsession/entsession/internal/stmt"
+	"github.com/entsession/entsession/internal/wire"
 )
 
 // Group commit: calls that have to wait for the database anyway travel together. Each kind of call has a lane (internal/batch); this file
@@ -23,6 +25,12 @@ import (
 const (
 	maxCalls = 256
 	maxBytes = 1 << 20
+	// What a batch costs client and server in processor time, apart from its rows: measured on one machine with PostgreSQL 15 and MariaDB 10.11, to
+	// an order of magnitude, which is enough (see package batch). MySQL's changes are transactions of four statements.
+	price        = 60 * time.Microsecond
+	priceMySQL   = 100 * time.Microsecond
+	priceLocking = 400 * time.Microsecond
+	priceSQLite  = 20 * time.Microsecond
 	// maxSets bounds the lanes for different sets of extra columns; saves with further sets go alone.
 	maxSets = 32
 )
@@ -69,11 +77,11 @@ func (s *Store) newLanes(set *stmt.Set) *lanes {
 	}
 	l := &lanes{store: s, set: set, text: set.Together(), create: map[string]*batch.Lane[writing]{}, save: map[string]*batch.Lane[writing]{}}
 	if l.text != nil {
-		l.load, l.check = newLane(l, s.cfg.MaxOpenConns, l.runLoad), newLane(l, s.cfg.MaxOpenConns, l.runCheck)
+		l.load, l.check = newLane(l, s.connections(), false, l.runLoad), newLane(l, s.connections(), false, l.runCheck)
 		if set.Table.Dialect == dialect.SQLite {
-			l.write = newLane(l, 1, l.runStatements)
+			l.write = newLane(l, 1, false, l.runStatements)
 		} else {
-			l.touch, l.remove = newLane(l, s.cfg.MaxOpenConns, l.runTouch), newLane(l, s.cfg.MaxOpenConns, l.runRemove)
+			l.touch, l.remove = newLane(l, s.connections(), true, l.runTouch), newLane(l, s.connections(), true, l.runRemove)
 		}
 	}
 	if old != nil {
@@ -86,11 +94,30 @@ func (s *Store) newLanes(set *stmt.Set) *lanes {
 	return l
 }
 
-func newLane[T any](l *lanes, places int, run func(context.Context, *batch.Lane[T], []*batch.Call[T]) error) *batch.Lane[T] {
+// connections is how many the pool may have.
+func (s *Store) connections() int {
+	if p, ok := s.db.(*wire.Pool); ok {
+		if n := p.DB().Stats().MaxOpenConnections; n > 0 {
+			return n
+		}
+	}
+	return s.cfg.MaxOpenConns
+}
+
+func newLane[T any](l *lanes, places int, locking bool, run func(context.Context, *batch.Lane[T], []*batch.Call[T]) error) *batch.Lane[T] {
 	cfg := l.store.cfg
 	var lane *batch.Lane[T]
+	cost, least := price, 0
+	switch {
+	case l.set.Table.Dialect == dialect.SQLite:
+		cost = priceSQLite
+	case l.set.Table.Dialect == dialect.MySQL && locking:
+		cost, least = priceLocking, 2
+	case l.set.Table.Dialect == dialect.MySQL:
+		cost = priceMySQL
+	}
 	lane = batch.New(batch.Config[T]{
-		Places: places, Calls: maxCalls, Bytes: maxBytes, Queue: cfg.MaxQueue, Timeout: cfg.StatementTimeout, Always: l.store.together,
+		Places: places, Least: least, Price: cost, Calls: maxCalls, Bytes: maxBytes, Queue: cfg.MaxQueue, Timeout: cfg.StatementTimeout, Always: l.store.together,
 		Run: func(ctx context.Context, calls []*batch.Call[T]) error {
 			err := run(ctx, lane, calls)
 			if err == nil || everyones(err) {
@@ -161,7 +188,7 @@ func (l *lanes) forColumns(kind map[string]*batch.Lane[writing], names []string,
 		return lane
 	}
 	if many := text(names); many != nil {
-		lane = newLane(l, l.store.cfg.MaxOpenConns, run(many, len(names)))
+		lane = newLane(l, l.store.connections(), true, run(many, len(names)))
 	}
 	kind[key] = lane
 	return lane

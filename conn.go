@@ -213,11 +213,13 @@ func details(ctx context.Context, q wire.Querier, t *stmt.Table) error {
 	if err != nil {
 		return err
 	}
-	if text, args = t.DetailQuery(); text == "" {
+	t.Arrays = map[string]string{}
+	if t.Dialect != dialect.Postgres {
 		return nil
 	}
+	text, args = t.ArraysQuery()
 	return q.Query(ctx, text, args, func(row wire.Row) error {
-		t.Detail(row.Key(0), row.Key(1))
+		t.Arrays[row.Key(0)] = row.Key(1)
 		return nil
 	})
 }

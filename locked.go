@@ -17,10 +17,11 @@ import (
 func (l *lanes) saveLocked(ctx context.Context, many *stmt.Many, columns int, unique []*batch.Call[writing]) error {
 	var rows []stmt.Row
 	var writers []*batch.Call[writing]
+	var at int64
 	err := l.store.atomically(ctx, func(ctx context.Context, q wire.Querier) error {
-		err := l.lock(ctx, q, unique, func(c *batch.Call[writing], timeout, version int64) {
-			if version == c.Val.row.Guard {
-				c.Val.row.Timeout, c.Val.timeout = timeout, timeout
+		err := l.lock(ctx, q, unique, func(c *batch.Call[writing], timeout, now, version int64) {
+			if at = now; version == c.Val.row.Guard {
+				c.Val.timeout = timeout
 				rows, writers = append(rows, c.Val.row), append(writers, c)
 			}
 		})
@@ -30,7 +31,7 @@ func (l *lanes) saveLocked(ctx context.Context, many *stmt.Many, columns int, un
 		if len(rows) == 0 {
 			return errNothing
 		}
-		n, err := exec(ctx, q, many.Text(len(rows)), l.set.SaveArgs(rows, columns, l.store.cfg.Application))
+		n, err := exec(ctx, q, many.Text(len(rows)), l.set.SaveArgs(many, rows, columns, l.store.cfg.Application, at))
 		if err != nil {
 			return err
 		}
@@ -64,7 +65,7 @@ var errNothing = errors.New("nothing to write")
 func (l *lanes) locked(ctx context.Context, many *stmt.Many, args []any, unique []*batch.Call[writing]) error {
 	return l.store.atomically(ctx, func(ctx context.Context, q wire.Querier) error {
 		var keys []string
-		err := l.lock(ctx, q, unique, func(c *batch.Call[writing], _, _ int64) { keys, c.Val.ok = append(keys, c.Val.row.Key), true })
+		err := l.lock(ctx, q, unique, func(c *batch.Call[writing], _, _, _ int64) { keys, c.Val.ok = append(keys, c.Val.row.Key), true })
 		if err != nil || len(keys) == 0 {
 			return err
 		}
@@ -74,7 +75,7 @@ func (l *lanes) locked(ctx context.Context, many *stmt.Many, args []any, unique 
 }
 
 // lock locks rows and has the calls whose rows it did not get go alone: a row that is not live can't be told from one that is locked.
-func (l *lanes) lock(ctx context.Context, q wire.Querier, unique []*batch.Call[writing], f func(c *batch.Call[writing], timeout, version int64)) error {
+func (l *lanes) lock(ctx context.Context, q wire.Querier, unique []*batch.Call[writing], f func(c *batch.Call[writing], timeout, now, version int64)) error {
 	for _, c := range unique {
 		c.Alone()
 	}
@@ -87,14 +88,18 @@ func (l *lanes) lock(ctx context.Context, q wire.Querier, unique []*batch.Call[w
 		if err != nil {
 			return err
 		}
+		now, err := row.Int(2)
+		if err != nil {
+			return err
+		}
 		var version int64
 		if l.set.Table.HasVersion {
-			if version, err = row.Int(2); err != nil {
+			if version, err = row.Int(3); err != nil {
 				return err
 			}
 		}
 		c.Answered()
-		f(c, timeout, version)
+		f(c, timeout, now, version)
 		return nil
 	})
 }

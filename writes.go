@@ -259,7 +259,7 @@ func (l *lanes) runSave(many *stmt.Many, columns int) func(context.Context, *bat
 		if l.set.Table.Dialect == dialect.MySQL {
 			err = l.saveLocked(ctx, many, columns, unique)
 		} else {
-			args := l.set.SaveArgs(rowsOf(unique), columns, l.store.cfg.Application)
+			args := l.set.SaveArgs(many, rowsOf(unique), columns, l.store.cfg.Application, 0)
 			err = l.store.db.Query(ctx, many.Text(len(unique)), args, func(row wire.Row) (err error) {
 				if c, ok := seen(unique, row); ok {
 					c.Val.ok = true

@@ -62,8 +62,10 @@ func (c *Call[T]) Again() { c.answer = again }
 type Config[T any] struct {
 	// Run answers all calls of a batch. An error is the answer to all of them. A panic is too, and goes no further.
 	Run func(ctx context.Context, calls []*Call[T]) error
-	// Places is the most batches in flight.
-	Places int
+	// Places is the most batches in flight, and Least how many there always may be; 0: it depends on the processors.
+	Places, Least int
+	// Price is what a batch costs both ends together in processor time, its rows apart. See limit.
+	Price time.Duration
 	// Calls and Bytes bound a batch, Queue how many calls may wait.
 	Calls, Bytes, Queue int
 	// Timeout bounds the wait for a batch. 0: none. How long a batch takes is Run's to bound.
@@ -91,7 +93,7 @@ type Lane[T any] struct {
 
 // New makes a lane.
 func New[T any](cfg Config[T]) *Lane[T] {
-	l := &Lane[T]{cfg: cfg, limit: newLimit(cfg.Places)}
+	l := &Lane[T]{cfg: cfg, limit: newLimit(cfg.Least, cfg.Places, cfg.Price)}
 	l.calls.New = func() any { return &Call[T]{done: make(chan struct{}, 1)} }
 	return l
 }

@@ -18,6 +18,7 @@ import (
 // another question: they protect a server from more work, here the work is the same and only shared out differently.
 type limit struct {
 	places, least, most int
+	price               time.Duration
 
 	since   time.Time     // when the window began
 	seenNow int           // statements in it
@@ -26,19 +27,19 @@ type limit struct {
 }
 
 const (
-	// price is what a statement of one row costs both ends together in processor time, measured with PostgreSQL 15 and this client on one machine
-	// (60 to 80 µs). An order of magnitude is enough: the result is bounded on both sides.
-	price = 60 * time.Microsecond
 	// A window is long enough to meet a statement that nothing else was in the way of.
 	window     = time.Second
 	windowSize = 16
 )
 
-func newLimit(most int) limit {
+func newLimit(least, most int, price time.Duration) limit {
 	most = max(most, 1)
-	// One for each processor, and one on its way. More than eight don't help: what they have in common is the database.
-	least := min(max(3, runtime.GOMAXPROCS(0)+1), 8, most)
-	return limit{places: least, least: least, most: most}
+	if least == 0 {
+		// One for each processor, and one on its way. More than eight don't help: what they have in common is the database.
+		least = min(max(3, runtime.GOMAXPROCS(0)+1), 8)
+	}
+	least = min(least, most)
+	return limit{places: least, least: least, most: most, price: price}
 }
 
 // seen takes in how long a statement took.
@@ -61,5 +62,5 @@ func (l *limit) set(shortest time.Duration) {
 	if l.before > 0 {
 		shortest = min(shortest, l.before)
 	}
-	l.places = min(max(int((shortest+price-1)/price), l.least), l.most)
+	l.places = min(max(int((shortest+l.price-1)/l.price), l.least), l.most)
 }

@@ -109,32 +109,12 @@ func (t *Table) ComputedQuery() (string, []any) {
 	}
 }
 
-// DetailQuery tells what a batch needs to know of the columns, as name and detail: Arrays on PostgreSQL, Collation on MySQL. "" on SQLite,
-// which needs nothing.
-func (t *Table) DetailQuery() (string, []any) {
-	switch t.Dialect {
-	case dialect.Postgres:
-		// With a modifier of -1, character is called bpchar: without a length it would be one character.
-		return `SELECT a.attname::text, format_type(a.atttypid, -1) FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-			WHERE a.attrelid = CAST(CAST($1 AS text) AS regclass) AND a.attnum > 0 AND NOT a.attisdropped
-			AND t.typtype IN ('b', 'e') AND t.typcategory <> 'A' AND t.typarray <> 0`, []any{t.Ident()}
-	case dialect.MySQL:
-		return "SELECT column_name, CONCAT(character_set_name, ' ', collation_name) FROM information_schema.columns " +
-			"WHERE table_schema = COALESCE(NULLIF(?, ''), DATABASE()) AND table_name = ? AND column_name = 'id' AND collation_name IS NOT NULL", []any{t.Schema, t.Name}
-	}
-	return "", nil
-}
-
-// Detail takes over a row of DetailQuery.
-func (t *Table) Detail(column, detail string) {
-	if t.Dialect == dialect.MySQL {
-		t.Collation = detail
-		return
-	}
-	if t.Arrays == nil {
-		t.Arrays = map[string]string{}
-	}
-	t.Arrays[column] = detail
+// ArraysQuery tells what Arrays is, as name and type.
+func (t *Table) ArraysQuery() (string, []any) {
+	// With a modifier of -1, character is called bpchar: without a length it would be one character.
+	return `SELECT a.attname::text, format_type(a.atttypid, -1) FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+		WHERE a.attrelid = CAST(CAST($1 AS text) AS regclass) AND a.attnum > 0 AND NOT a.attisdropped
+		AND t.typtype IN ('b', 'e') AND t.typcategory <> 'A' AND t.typarray <> 0`, []any{t.Ident()}
 }
 
 // Usage counts, for each application: live sessions, expired rows, tombstones, bytes of payload, the earliest creation.

@@ -36,8 +36,6 @@ type Table struct {
 	Types                                  map[string]string // what the driver calls each column's type
 	// Arrays is PostgreSQL's name of each column's type, if there are arrays of it that unnest takes apart again.
 	Arrays map[string]string
-	// Collation is MySQL's character set and collation of the id, as "utf8mb4 utf8mb4_bin".
-	Collation string
 	// UnsignedTimeout is set for a MySQL table whose timeout can't be negative.
 	UnsignedTimeout bool
 	// PlainIDs is set when ids are stored as they are. MySQL then compares them as bytes whatever the column's collation is:

@@ -14,19 +14,32 @@ import (
 
 // Many is a statement over any number of sessions.
 type Many struct {
-	head  string // all of it, if there are no parts
-	first string // the part of the first session
-	other string // and of each other one
-	tail  string
+	pieces []piece
+	clocks int // MySQL's SaveMany: how often it is given the current second
+}
+
+// piece is a part of a statement, or one that comes again for each session.
+type piece struct {
+	first string // for the first session
+	other string // for each other one; "": it doesn't come again
 }
 
 // Text for n sessions.
 func (m *Many) Text(n int) string {
-	if m.first == "" {
-		return m.head
+	if len(m.pieces) == 1 && m.pieces[0].other == "" {
+		return m.pieces[0].first
 	}
-	return m.head + m.first + strings.Repeat(m.other, n-1) + m.tail
+	var b strings.Builder
+	for _, p := range m.pieces {
+		b.WriteString(p.first)
+		for range n - 1 {
+			b.WriteString(p.other)
+		}
+	}
+	return b.String()
 }
+
+func one(text string) *Many { return &Many{pieces: []piece{{first: text}}} }
 
 // Together is the statements of batches.
 type Together struct {
@@ -39,7 +52,7 @@ type Together struct {
 	// Delete makes the live ones tombstones. Arguments: [version] and KeyArgs.
 	Delete *Many
 	// Lock is MySQL's, in a transaction: it locks those of the live ones that no one else has locked. Arguments: KeyArgs. Columns: id, the
-	// timeout after a renewal [version].
+	// timeout after a renewal, the current second [version].
 	Lock *Many
 }
 
@@ -71,7 +84,7 @@ func (s *Set) Together() *Together {
 	}
 	if t.Dialect == dialect.MySQL {
 		together.Lock = s.many(func(b *sql.Builder) {
-			b.WriteString("SELECT " + s.q(ID) + ", " + s.renewed() + version + s.from())
+			b.WriteString("SELECT " + s.q(ID) + ", " + s.renewed() + ", " + t.Now() + version + s.from())
 		}, " FOR UPDATE SKIP LOCKED")
 	}
 	return together
@@ -102,24 +115,26 @@ func (s *Set) many(head func(*sql.Builder), tail string) *Many {
 	text := s.text(func(b *sql.Builder) {
 		head(b)
 		b.WriteString(" WHERE " + s.q(ID))
+		plus := ""
 		switch s.Table.Dialect {
 		case dialect.Postgres:
 			b.WriteString(" = ANY(").Arg(placeholder).WriteString("::" + s.keyType() + "[])")
 		case dialect.SQLite:
 			b.WriteString(" IN (SELECT value FROM json_each(").Arg(placeholder).WriteString("))")
+			plus = "+" // no index but the primary key's is of use (sqlite.org/optoverview.html), and one on the timeout reads the whole table
 		default:
 			b.WriteString(" IN (" + mark + ")")
 		}
 		if s.Table.HasApplication {
-			b.WriteString(" AND " + s.q(Application) + " = ").Arg(placeholder)
+			b.WriteString(" AND " + plus + s.q(Application) + " = ").Arg(placeholder)
 		}
-		b.WriteString(" AND " + s.live())
+		b.WriteString(" AND " + plus + s.live())
 	}) + tail
 	before, after, ok := strings.Cut(text, mark)
 	if !ok {
-		return &Many{head: text}
+		return one(text)
 	}
-	return &Many{head: before, first: "?", other: ", ?", tail: after}
+	return &Many{pieces: []piece{{first: before}, {first: "?", other: ", ?"}, {first: after}}}
 }
 
 // keyType is the type that PostgreSQL compares ids in: with another one it would not use the index.

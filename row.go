@@ -1,6 +1,7 @@
 package entsession
 
 import (
+	"hash/maphash"
 	"slices"
 
 	"github.com/entsession/entsession/internal/payload"
@@ -8,13 +9,18 @@ import (
 	"github.com/entsession/entsession/internal/wire"
 )
 
+// seed makes the sums of this process, which nobody outside can aim at: that a changed payload has the sum of the old one happens once in 2^64 saves.
+var seed = maphash.MakeSeed()
+
 // fill takes over a row that Load read.
 func (s *Session) fill(set *stmt.Set, row wire.Row) (err error) {
 	t := set.Table
-	s.stored, s.kept = row.Text(0)
-	if s.kept {
-		s.Data = payload.Decode([]byte(s.stored))
+	data := row.Bytes(0)
+	s.null, s.sum = data == nil, maphash.Bytes(seed, data)
+	if !t.HasVersion {
+		s.stored = string(data)
 	}
+	s.Data = payload.Decode(data)
 	if s.timeout, err = row.Int(1); err != nil {
 		return err
 	}
@@ -49,7 +55,10 @@ func (s *Session) fill(set *stmt.Set, row wire.Row) (err error) {
 func (s *Session) written(set *stmt.Set, text string, version, timeout int64) {
 	s.timeout = timeout
 	s.version = version
-	s.stored, s.kept = text, true
+	s.null, s.sum = false, maphash.String(seed, text)
+	if !set.Table.HasVersion {
+		s.stored = text
+	}
 	if s.columns == nil {
 		// Just created: of the columns that weren't given, the table's defaults are not known before a Load.
 		for _, c := range s.staged {

@@ -2,6 +2,7 @@ package entsession
 
 import (
 	"context"
+	"hash/maphash"
 
 	"github.com/entsession/entsession/internal/stmt"
 	"github.com/entsession/entsession/internal/wire"
@@ -34,7 +35,7 @@ func (s *Store) save(ctx context.Context, sess *Session, cols []Column) error {
 	version := newVersion()
 	return s.encoded(sess.Data, func(text string) error {
 		return s.retry(ctx, func(ctx context.Context, set *stmt.Set, a attempt) error {
-			if len(staged) == 0 && set.Table.HasVersion && sess.kept && sess.stored == text && !a.unsure {
+			if len(staged) == 0 && set.Table.HasVersion && !sess.null && sess.sum == maphash.String(seed, text) && !a.unsure {
 				if done, err := s.unchanged(ctx, set, sess); done || err != nil {
 					return err
 				}
@@ -70,7 +71,7 @@ func (s *Store) saveOn(ctx context.Context, tx wire.Querier, set *stmt.Set, sess
 		return err
 	}
 	row := stmt.Row{Key: sess.ref.key, Text: text, Version: version, Guard: sess.version, Values: values}
-	if sess.kept {
+	if !sess.null {
 		row.Stored = sess.stored
 	}
 	var timeout int64

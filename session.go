@@ -22,8 +22,9 @@ type Session struct {
 	timeout int64
 	created int64
 	version int64
-	stored  string // the data as stored: tells whether it was changed, and is the guard in a table without a version
-	kept    bool   // false: the data is NULL, or not known
+	sum     uint64 // of the data as stored: tells whether it was changed
+	null    bool   // the data is NULL
+	stored  string // the data as stored, in a table without a version: its guard
 
 	columns []string // the extra columns' names, shared by all sessions of a table
 	values  []any

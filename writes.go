@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"entgo.io/ent/dialect"
 
@@ -111,11 +112,13 @@ func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch
 	w := writing{row: row}
 	if l != nil && l.write != nil { // SQLite
 		lane = l.write
-		w.text, w.args, w.rows = k.lone(set, names, row, s.cfg.Application)
 	}
 	if lane == nil || !l.elements(names, &w.row) {
 		err = lone()
 		return timeout, ok, err
+	}
+	if lane == l.write {
+		w.text, w.args, w.rows = k.lone(set, names, w.row, s.cfg.Application)
 	}
 	w, batched, err := ride(ctx, lane, w, len(row.Text)+128, lone)
 	if batched {
@@ -124,18 +127,30 @@ func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch
 	return timeout, ok, err
 }
 
-// elements turns a row's values into what its batch takes. False: one of them has no such form.
+// elements turns a row's values into what its batch takes. A batch may go on after its caller has left, so nothing in it is still the
+// caller's. False: a value has no such form.
 func (l *lanes) elements(names []string, row *stmt.Row) bool {
-	if l.set.Table.Dialect != dialect.Postgres || len(names) == 0 {
+	if len(names) == 0 {
 		return true
 	}
 	values := make([]any, len(names))
 	for i, v := range row.Values {
-		e, ok := stmt.Element(v, l.set.Table.Types[names[i]] == "BYTEA")
-		if !ok {
+		if l.set.Table.Dialect == dialect.Postgres {
+			e, ok := stmt.Element(v, l.set.Table.Arrays[names[i]])
+			if !ok {
+				return false
+			}
+			values[i] = e
+			continue
+		}
+		switch v := v.(type) {
+		case nil, bool, int, int8, int16, int32, int64, uint8, uint16, uint32, float32, float64, string, time.Time:
+			values[i] = v
+		case []byte:
+			values[i] = slices.Clone(v)
+		default: // a driver.Valuer, say
 			return false
 		}
-		values[i] = e
 	}
 	row.Values = values
 	return true

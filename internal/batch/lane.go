@@ -83,6 +83,7 @@ type Lane[T any] struct {
 	queue   []*Call[T]
 	gone    int // of those in queue
 	busy    int // places taken
+	inside  int // calls in the queue, in batches and alone
 	limit   limit
 	closed  bool
 	off     bool
@@ -126,8 +127,9 @@ func (l *Lane[T]) Do(ctx context.Context, c *Call[T]) (Place, error) {
 		l.stats.Alone++
 		l.mu.Unlock()
 		return Place{Alone: true}, nil
-	case l.busy < l.limit.places && len(l.queue) == l.gone && !l.cfg.Always:
+	case l.free(1) && len(l.queue) == l.gone && !l.cfg.Always:
 		l.busy++
+		l.inside++
 		l.stats.Alone++
 		l.mu.Unlock()
 		return Place{Alone: true, start: time.Now()}, nil
@@ -138,6 +140,7 @@ func (l *Lane[T]) Do(ctx context.Context, c *Call[T]) (Place, error) {
 	}
 	c.since = time.Now()
 	l.queue = append(l.queue, c)
+	l.inside++
 	l.stats.waiting(len(l.queue) - l.gone)
 	l.start()
 	l.mu.Unlock()
@@ -164,10 +167,17 @@ func (l *Lane[T]) leave(c *Call[T]) (sent bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.stats.Left++
+	if c.placed { // it was about to go alone
+		l.busy--
+		l.inside--
+		l.start()
+		return false
+	}
 	if c.taken {
 		return true
 	}
 	c.gone = true
+	l.inside--
 	if l.gone++; l.gone > 64 && l.gone > len(l.queue)/2 {
 		kept := l.queue[:0]
 		for _, w := range l.queue {
@@ -191,6 +201,7 @@ func (l *Lane[T]) Leave(p Place, answered bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.busy--
+	l.inside--
 	l.stats.Service += took
 	if answered {
 		l.limit.seen(took, now)
@@ -198,9 +209,15 @@ func (l *Lane[T]) Leave(p Place, answered bool) {
 	l.start()
 }
 
+// free tells whether there is a place, with that many calls more in the lane. While there are no more calls than connections, each gets one: to make
+// one of them wait for another would leave connections and processors idle. The lane is locked.
+func (l *Lane[T]) free(more int) bool {
+	return l.busy < l.limit.places || l.busy < l.limit.most && l.inside+more <= l.limit.most
+}
+
 // start starts a batch for those that wait. The lane is locked.
 func (l *Lane[T]) start() {
-	if l.busy < l.limit.places && len(l.queue) > l.gone {
+	if l.free(0) && len(l.queue) > l.gone {
 		l.busy++
 		go l.work()
 	}
@@ -214,10 +231,8 @@ func (l *Lane[T]) work() {
 		switch {
 		case len(calls) == 0:
 			return
-		case len(calls) == 1 && !l.cfg.Always: // its caller does it, and has the place
-			c := calls[0]
-			c.answer, c.placed = alone, true
-			c.done <- struct{}{}
+		case calls[0].placed:
+			calls[0].done <- struct{}{}
 			return
 		}
 		start := time.Now()
@@ -232,10 +247,11 @@ func (l *Lane[T]) work() {
 func (l *Lane[T]) take(calls []*Call[T]) []*Call[T] {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.queue) == l.gone || l.busy > l.limit.places {
-		l.busy--
+	l.busy--
+	if len(l.queue) == l.gone || !l.free(0) {
 		return nil
 	}
+	l.busy++
 	now := time.Now()
 	n, bytes := 0, 0
 	for _, c := range l.queue {
@@ -243,6 +259,7 @@ func (l *Lane[T]) take(calls []*Call[T]) []*Call[T] {
 			if l.cfg.Timeout > 0 && now.Sub(c.since) > l.cfg.Timeout {
 				c.Err, c.taken = errWaited, true
 				c.done <- struct{}{}
+				l.inside--
 				n++
 				continue
 			}
@@ -261,6 +278,9 @@ func (l *Lane[T]) take(calls []*Call[T]) []*Call[T] {
 	rest := copy(l.queue, l.queue[n:])
 	clear(l.queue[rest:])
 	l.queue = l.queue[:rest]
+	if len(calls) == 1 && !l.cfg.Always { // its caller does it, and has the place
+		calls[0].answer, calls[0].placed = alone, true
+	}
 	l.start() // what is left
 	return calls
 }
@@ -314,11 +334,11 @@ func (l *Lane[T]) answer(calls []*Call[T], took time.Duration) {
 	}
 	var back []*Call[T]
 	for i, c := range calls {
-		if c.answer != again {
-			continue
-		}
-		if l.closed {
+		if c.answer == again && l.closed {
 			c.answer = closed
+		}
+		if c.answer != again {
+			l.inside--
 			continue
 		}
 		c.answer, c.taken = answered, false
@@ -345,6 +365,7 @@ func (l *Lane[T]) Close() {
 		if !c.gone {
 			c.answer, c.taken = closed, true
 			c.done <- struct{}{}
+			l.inside--
 		}
 	}
 	l.queue, l.gone = nil, 0

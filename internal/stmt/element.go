@@ -1,7 +1,6 @@
 package stmt
 
 import (
-	"database/sql/driver"
 	"encoding/hex"
 	"math"
 	"strconv"
@@ -11,44 +10,48 @@ import (
 
 var quoting = strings.NewReplacer(`"`, `\"`, `\`, `\\`)
 
-// Element writes a value as an element of PostgreSQL's array literals, which is how a batch hands over the values of a column
+// kinds are PostgreSQL's types by what a Go value must be to go into an array of them. A value of another kind, or a type that is not
+// here, goes alone: there it is the driver who decides what it comes to.
+var kinds = map[string]string{
+	"smallint": "number", "integer": "number", "bigint": "number", "numeric": "number", "real": "number", "double precision": "number",
+	"boolean": "bool", "bytea": "bytes",
+	"timestamp without time zone": "time", "timestamp with time zone": "time", "date": "time",
+}
+
+// Element writes a value as an element of PostgreSQL's array literals, which is how a batch hands over the values of a column of that type
 // (postgresql.org/docs/current/arrays.html#ARRAYS-IO). It reports false for what has no such form: its call goes alone.
-func Element(v any, binary bool) (string, bool) {
-	v, err := driver.DefaultParameterConverter.ConvertValue(v)
-	if err != nil {
-		return "", false
-	}
+func Element(v any, typ string) (string, bool) {
+	kind := kinds[typ]
 	switch v := v.(type) {
 	case nil:
 		return "NULL", true
+	case int:
+		return strconv.Itoa(v), kind == "number"
 	case int64:
-		return strconv.FormatInt(v, 10), true
+		return strconv.FormatInt(v, 10), kind == "number"
+	case int32:
+		return strconv.FormatInt(int64(v), 10), kind == "number"
 	case bool:
-		return strconv.FormatBool(v), true
+		return strconv.FormatBool(v), kind == "bool"
 	case float64:
-		if math.IsInf(v, 0) {
+		if math.IsInf(v, 0) || math.IsNaN(v) {
 			return "", false
 		}
-		return strconv.FormatFloat(v, 'g', -1, 64), true
+		return strconv.FormatFloat(v, 'g', -1, 64), typ == "double precision"
 	case string:
-		if binary || strings.ContainsRune(v, 0) {
-			return "", false
-		}
-		return `"` + quoting.Replace(v) + `"`, true
+		// As a lone statement hands it over: the type's own input function reads it.
+		return `"` + quoting.Replace(v) + `"`, kind != "bytes" && strings.IndexByte(v, 0) < 0
 	case []byte:
-		switch {
-		case v == nil:
+		if v == nil {
 			return "NULL", true
-		case binary:
-			return `"\\x` + hex.EncodeToString(v) + `"`, true
 		}
-		return Element(string(v), false)
+		return `"\\x` + hex.EncodeToString(v) + `"`, kind == "bytes"
 	case time.Time:
 		if y := v.Year(); y < 1 || y > 9999 {
 			return "", false
 		}
 		// Cut off like pgx does it for a lone statement; the server would round.
-		return `"` + v.Truncate(time.Microsecond).Format("2006-01-02 15:04:05.999999Z07:00") + `"`, true
+		return `"` + v.Truncate(time.Microsecond).Format("2006-01-02 15:04:05.999999Z07:00") + `"`, kind == "time"
 	}
 	return "", false
 }

@@ -82,6 +82,24 @@ func (r Row) Text(i int) (string, bool) {
 	return "", false
 }
 
+// Bytes are a text of the caller's own, and nil for NULL.
+func (r Row) Bytes(i int) []byte {
+	if r.raw != nil {
+		b := r.raw.Bytes(r.first + i)
+		if b == nil {
+			return nil
+		}
+		return append(make([]byte, 0, len(b)), b...)
+	}
+	switch v := r.values[r.first+i].(type) {
+	case string:
+		return []byte(v)
+	case []byte:
+		return append(make([]byte, 0, len(v)), v...)
+	}
+	return nil
+}
+
 // Key is a stored id, without the blanks that PostgreSQL pads it with.
 func (r Row) Key(i int) string {
 	text, _ := r.Text(i)

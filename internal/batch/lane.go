@@ -84,6 +84,7 @@ type Lane[T any] struct {
 	gone    int // of those in queue
 	busy    int // places taken
 	inside  int // calls in the queue, in batches and alone
+	crowd   crowd
 	limit   limit
 	closed  bool
 	off     bool
@@ -118,6 +119,7 @@ type Place struct {
 // Do waits until a batch has answered the call, or tells the caller to go alone. What the batch answered is in c. An error is the
 // context's, ErrFull or ErrClosed.
 func (l *Lane[T]) Do(ctx context.Context, c *Call[T]) (Place, error) {
+	now := time.Now()
 	l.mu.Lock()
 	switch {
 	case l.closed:
@@ -127,22 +129,22 @@ func (l *Lane[T]) Do(ctx context.Context, c *Call[T]) (Place, error) {
 		l.stats.Alone++
 		l.mu.Unlock()
 		return Place{Alone: true}, nil
-	case l.free(1) && len(l.queue) == l.gone && !l.cfg.Always:
+	case len(l.queue) == l.gone && !l.cfg.Always && l.free(now, 1):
 		l.busy++
 		l.inside++
 		l.stats.Alone++
 		l.mu.Unlock()
-		return Place{Alone: true, start: time.Now()}, nil
+		return Place{Alone: true, start: now}, nil
 	case len(l.queue)-l.gone >= l.cfg.Queue:
 		l.stats.Refused++
 		l.mu.Unlock()
 		return Place{}, ErrFull
 	}
-	c.since = time.Now()
+	c.since = now
 	l.queue = append(l.queue, c)
 	l.inside++
 	l.stats.waiting(len(l.queue) - l.gone)
-	l.start()
+	l.start(now)
 	l.mu.Unlock()
 
 	select {
@@ -170,7 +172,7 @@ func (l *Lane[T]) leave(c *Call[T]) (sent bool) {
 	if c.placed { // it was about to go alone
 		l.busy--
 		l.inside--
-		l.start()
+		l.start(time.Now())
 		return false
 	}
 	if c.taken {
@@ -206,18 +208,19 @@ func (l *Lane[T]) Leave(p Place, answered bool) {
 	if answered {
 		l.limit.seen(took, now)
 	}
-	l.start()
+	l.start(now)
 }
 
 // free tells whether there is a place, with that many calls more in the lane. While there are no more calls than connections, each gets one: to make
 // one of them wait for another would leave connections and processors idle. The lane is locked.
-func (l *Lane[T]) free(more int) bool {
-	return l.busy < l.limit.places || l.busy < l.limit.most && l.inside+more <= l.limit.most
+func (l *Lane[T]) free(now time.Time, more int) bool {
+	crowd := l.crowd.seen(l.inside+more, now)
+	return l.busy < l.limit.places || l.busy < l.limit.most && crowd <= l.limit.most
 }
 
 // start starts a batch for those that wait. The lane is locked.
-func (l *Lane[T]) start() {
-	if l.free(0) && len(l.queue) > l.gone {
+func (l *Lane[T]) start(now time.Time) {
+	if len(l.queue) > l.gone && l.free(now, 0) {
 		l.busy++
 		go l.work()
 	}
@@ -247,12 +250,12 @@ func (l *Lane[T]) work() {
 func (l *Lane[T]) take(calls []*Call[T]) []*Call[T] {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	now := time.Now()
 	l.busy--
-	if len(l.queue) == l.gone || !l.free(0) {
+	if len(l.queue) == l.gone || !l.free(now, 0) {
 		return nil
 	}
 	l.busy++
-	now := time.Now()
 	n, bytes := 0, 0
 	for _, c := range l.queue {
 		if !c.gone {
@@ -281,7 +284,7 @@ func (l *Lane[T]) take(calls []*Call[T]) []*Call[T] {
 	if len(calls) == 1 && !l.cfg.Always { // its caller does it, and has the place
 		calls[0].answer, calls[0].placed = alone, true
 	}
-	l.start() // what is left
+	l.start(now) // what is left
 	return calls
 }
 

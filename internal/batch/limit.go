@@ -64,3 +64,23 @@ func (l *limit) set(shortest time.Duration) {
 	}
 	l.places = min(max(int((shortest+l.price-1)/l.price), l.least), l.most)
 }
+
+// crowd is the most calls that were in the lane lately. Of the moment when a batch has just been answered, the number of then would tell nothing: its
+// callers are about to come again.
+type crowd struct {
+	since       time.Time
+	now, before int
+}
+
+const crowdWindow = 10 * time.Millisecond
+
+func (c *crowd) seen(inside int, at time.Time) int {
+	if gone := at.Sub(c.since); gone > crowdWindow {
+		c.before, c.now, c.since = c.now, 0, at
+		if gone > 2*crowdWindow {
+			c.before = 0
+		}
+	}
+	c.now = max(c.now, inside)
+	return max(c.now, c.before)
+}

@@ -53,7 +53,8 @@ func (s *Store) key(id string) string {
 	if s.cfg.PlainIDs {
 		return id
 	}
-	sum := sha256.Sum256([]byte(id))
+	var secret [mixin.IDSize]byte // on the stack
+	sum := sha256.Sum256(append(secret[:0], id...))
 	var text [43]byte // what 32 bytes come to
 	base64.RawURLEncoding.Encode(text[:], sum[:])
 	return string(text[:])

@@ -18,6 +18,8 @@ type conn struct {
 	connector *connector
 	timer     *time.Timer // of the statement under way, see direct.go
 	late      atomic.Bool // it took too long, and the connection is closed
+	args      []any       // of the statement under way
+	row       raw         // of its answer
 }
 
 // Close implements driver.Conn.

@@ -60,7 +60,9 @@ func (c *conn) unwatch() { c.timer.Stop() }
 func (c *conn) IsValid() bool { return !c.late.Load() && !c.Conn.Conn().IsClosed() }
 
 func (c *conn) run(ctx context.Context, inner *pgx.Conn, text string, args []any, each func(wire.Raw) error) (int64, error) {
-	rows, err := inner.Query(ctx, text, append(append(make([]any, 0, 1+len(args)), formats), args...)...)
+	c.args = append(append(c.args[:0], formats), args...)
+	defer clear(c.args)
+	rows, err := inner.Query(ctx, text, c.args...)
 	if err != nil {
 		if pgconn.SafeToRetry(err) {
 			err = c.unsure(false, driver.ErrBadConn)
@@ -68,7 +70,9 @@ func (c *conn) run(ctx context.Context, inner *pgx.Conn, text string, args []any
 		return 0, err
 	}
 	defer rows.Close()
-	r := &raw{rows: rows, types: inner.TypeMap()}
+	r := &c.row
+	r.rows, r.types = rows, inner.TypeMap()
+	defer r.forget()
 	for rows.Next() {
 		if each == nil {
 			continue
@@ -91,6 +95,8 @@ type raw struct {
 	types  *pgtype.Map
 	values [][]byte
 }
+
+func (r *raw) forget() { r.rows, r.values = nil, nil }
 
 func (r *raw) Len() int           { return len(r.values) }
 func (r *raw) Bytes(i int) []byte { return r.values[i] }

@@ -281,6 +281,9 @@ func (l *Lane[T]) take(calls []*Call[T]) []*Call[T] {
 	rest := copy(l.queue, l.queue[n:])
 	clear(l.queue[rest:])
 	l.queue = l.queue[:rest]
+	if len(calls) == 0 { // all of them had waited too long
+		l.busy--
+	}
 	if len(calls) == 1 && !l.cfg.Always { // its caller does it, and has the place
 		calls[0].answer, calls[0].placed = alone, true
 	}

@@ -85,7 +85,11 @@ func (s *Store) newLanes(set *stmt.Set) *lanes {
 		}
 	}
 	if old != nil {
-		s.retired = append(s.retired, old.stats()...)
+		s.retired = merge(append(s.retired, old.stats()...))
+		for i := range s.retired {
+			r := &s.retired[i]
+			r.Queue, r.InFlight, r.Places = 0, 0, 0
+		}
 	}
 	s.lanes.Store(l)
 	if l.text == nil {

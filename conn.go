@@ -125,9 +125,16 @@ func (s *Store) bounded(ctx context.Context) (context.Context, context.CancelFun
 	return ctx, func() {}
 }
 
+// look describes the table, once for all who want to know.
 func (s *Store) look(ctx context.Context) (*stmt.Set, error) {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
+	select {
+	case s.looking <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-s.looking }()
 	return s.describe(ctx, s.db)
 }
 
@@ -184,7 +191,11 @@ func (s *Store) describe(ctx context.Context, q wire.Querier) (*stmt.Set, error)
 		return nil, err
 	}
 	set := stmt.New(&table, s.cfg.policy())
-	s.set.Store(set)
+	if !s.set.CompareAndSwap(nil, set) {
+		if newer := s.set.Load(); newer != nil {
+			return newer, nil
+		}
+	}
 	return set, nil
 }
 
@@ -213,10 +224,16 @@ func details(ctx context.Context, q wire.Querier, t *stmt.Table) error {
 	if err != nil {
 		return err
 	}
-	t.Arrays = map[string]string{}
-	if t.Dialect != dialect.Postgres {
+	switch t.Dialect {
+	case dialect.SQLite:
 		return nil
+	case dialect.MySQL:
+		text, args = t.PrimaryIDQuery()
+		primary, err := queryInt(ctx, q, text, args)
+		t.PrimaryID = primary == 1
+		return err
 	}
+	t.Arrays = map[string]string{}
 	text, args = t.ArraysQuery()
 	return q.Query(ctx, text, args, func(row wire.Row) error {
 		t.Arrays[row.Key(0)] = row.Key(1)

@@ -26,13 +26,14 @@ import (
 // Store keeps sessions in one table. It is safe for concurrent use. Its pool is its own: no call ever takes part in a
 // transaction of the application's.
 type Store struct {
-	cfg    Config // defaults applied
-	drv    dialect.Driver
-	db     wire.Querier // on drv: what the calls use
-	pool   *sql.DB      // nil when the driver is the application's
-	client *ent.Client
-	table  *stmt.Table // the name; what is known of the columns is in set
-	set    atomic.Pointer[stmt.Set]
+	cfg     Config // defaults applied
+	drv     dialect.Driver
+	db      wire.Querier // on drv: what the calls use
+	pool    *sql.DB      // nil when the driver is the application's
+	client  *ent.Client
+	table   *stmt.Table // the name; what is known of the columns is in set
+	set     atomic.Pointer[stmt.Set]
+	looking chan struct{} // held to describe the table
 
 	lanes    atomic.Pointer[lanes] // of set, see batch.go
 	lanesMu  sync.Mutex            // held to replace them
@@ -136,7 +137,7 @@ func newStore(drv dialect.Driver, cfg Config) *Store {
 	if table.Dialect == dialect.SQLite {
 		table.Schema = ""
 	}
-	s := &Store{cfg: cfg, drv: drv, db: wire.Of(drv, cfg.StatementTimeout), table: table}
+	s := &Store{cfg: cfg, drv: drv, looking: make(chan struct{}, 1), db: wire.Of(drv, cfg.StatementTimeout), table: table}
 	s.client = ent.NewClient(ent.Driver(rename.Driver(drv, session.Table, table.Schema, table.Name)))
 	s.life, s.closing = context.WithCancel(context.Background())
 	if table.Dialect == dialect.SQLite {

@@ -150,7 +150,11 @@ func (l *Lane[T]) Do(ctx context.Context, c *Call[T]) (Place, error) {
 	select {
 	case <-c.done:
 	case <-ctx.Done():
-		return Place{Sent: l.leave(c)}, ctx.Err()
+		select {
+		case <-c.done: // the answer came in the same moment, and says more
+		default:
+			return Place{Sent: l.leave(c)}, ctx.Err()
+		}
 	}
 	switch c.answer {
 	case closed:
@@ -180,7 +184,7 @@ func (l *Lane[T]) leave(c *Call[T]) (sent bool) {
 	}
 	c.gone = true
 	l.inside--
-	if l.gone++; l.gone > 64 && l.gone > len(l.queue)/2 {
+	if l.gone++; l.gone == len(l.queue) || l.gone > 64 && l.gone > len(l.queue)/2 {
 		kept := l.queue[:0]
 		for _, w := range l.queue {
 			if !w.gone {

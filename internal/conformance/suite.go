@@ -111,6 +111,19 @@ func Run(t *testing.T, kind dbtest.Kind, mode Mode) {
 		{name: "IDsIgnoringCase", f: testIDsIgnoringCase},
 		{name: "ListStopsMatching", f: testListStopsMatching},
 		{name: "OwnSlice", f: testOwnSlice},
+		{name: "LockedRow", f: testLockedRow, on: servers},
+		{name: "Overloaded", f: testOverloaded},
+		{name: "Stats", f: testStats},
+		{name: "TogetherConstraint", f: testTogetherConstraint},
+		{name: "TogetherConflict", f: testTogetherConflict},
+		{name: "TogetherLoads", f: testTogetherLoads},
+		{name: "TogetherColumns", f: testTogetherColumns},
+		{name: "TogetherCharset", f: testTogetherCharset, on: mysql},
+		{name: "TogetherCancel", f: testTogetherCancel},
+		{name: "TogetherDelete", f: testTogetherDelete},
+		{name: "TogetherStores", f: testTogetherStores},
+		{name: "TogetherClose", f: testTogetherClose},
+		{name: "Histories", f: testHistories},
 	}
 	for _, test := range tests {
 		if len(test.on) > 0 && !slices.Contains(test.on, kind.Dialect) {

@@ -117,6 +117,12 @@ func (t *Table) ArraysQuery() (string, []any) {
 		AND t.typtype IN ('b', 'e') AND t.typcategory <> 'A' AND t.typarray <> 0`, []any{t.Ident()}
 }
 
+// PrimaryIDQuery tells whether the primary key is the id, 1 or 0.
+func (t *Table) PrimaryIDQuery() (string, []any) {
+	return "SELECT COUNT(*) = 1 AND MAX(column_name) = 'id' FROM information_schema.statistics WHERE table_schema = COALESCE(NULLIF(?, ''), DATABASE()) " +
+		"AND table_name = ? AND index_name = 'PRIMARY'", []any{t.Schema, t.Name}
+}
+
 // Usage counts, for each application: live sessions, expired rows, tombstones, bytes of payload, the earliest creation.
 func (s *Set) Usage() string {
 	app, created, group := "''", "0", ""

@@ -44,7 +44,7 @@ func (s *Set) SaveMany(columns []string) *Many {
 // twice the time). The renewal is given the second in which the rows were locked, so that it comes to what was read then.
 func (s *Set) saveCases(columns []string) *Many {
 	m := &Many{}
-	before := "UPDATE " + s.Table.Ident() + " SET "
+	before := "UPDATE " + s.byPrimary() + " SET "
 	for _, c := range append([]string{Data, Version}, columns...) {
 		m.pieces = append(m.pieces, piece{first: before + s.q(c) + " = CASE " + s.q(ID)}, piece{" WHEN ? THEN ?", " WHEN ? THEN ?"})
 		before = " END, "

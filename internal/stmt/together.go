@@ -74,17 +74,17 @@ func (s *Set) Together() *Together {
 		Load:  s.many(func(b *sql.Builder) { b.WriteString("SELECT " + s.q(ID) + ", " + s.columns() + s.from()) }, ""),
 		Check: s.many(func(b *sql.Builder) { b.WriteString("SELECT " + s.q(ID) + ", " + s.state() + s.from()) }, ""),
 		Touch: s.many(func(b *sql.Builder) {
-			b.WriteString("UPDATE " + t.Ident() + " SET " + s.q(Timeout) + " = " + s.renewed() + patience)
+			b.WriteString("UPDATE " + s.byPrimary() + " SET " + s.q(Timeout) + " = " + s.renewed() + patience)
 		}, returning),
 		Delete: s.many(func(b *sql.Builder) {
-			b.WriteString("UPDATE " + t.Ident() + " SET ")
+			b.WriteString("UPDATE " + s.byPrimary() + " SET ")
 			s.tombstone(b)
 			b.WriteString(patience)
 		}, ""),
 	}
 	if t.Dialect == dialect.MySQL {
 		together.Lock = s.many(func(b *sql.Builder) {
-			b.WriteString("SELECT " + s.q(ID) + ", " + s.renewed() + ", " + t.Now() + version + s.from())
+			b.WriteString("SELECT " + s.q(ID) + ", " + s.renewed() + ", " + t.Now() + version + " FROM " + s.byPrimary())
 		}, " FOR UPDATE SKIP LOCKED")
 	}
 	return together
@@ -93,6 +93,14 @@ func (s *Set) Together() *Together {
 // Patience is how long a batch on PostgreSQL waits for a row that someone else has locked, as an item of a FROM clause: the setting
 // ends with the statement's own transaction. All of the batch waits for that row; after this time each goes alone.
 const Patience = "(SELECT set_config('lock_timeout', '250', true)) AS batch_patience"
+
+// byPrimary is the table, and for MySQL the index to find rows by: of a small table it would read and lock all of them.
+func (s *Set) byPrimary() string {
+	if s.Table.PrimaryID {
+		return s.Table.Ident() + " FORCE INDEX (PRIMARY)"
+	}
+	return s.Table.Ident()
+}
 
 // KeyArgs appends the arguments that say which rows: the keys [application]. They are unique and sorted.
 func (s *Set) KeyArgs(args []any, keys []string, application string) []any {

@@ -9,7 +9,7 @@ BENCH    ?= .
 # The modules beside the root's, each with a go.mod of its own; tools/ holds no code.
 MODULES := $(patsubst %/go.mod,%,$(wildcard bench/go.mod examples/go.mod examples/*/go.mod))
 
-.PHONY: help deps test check generate migrations bench fuzz example
+.PHONY: help deps test check generate migrations bench bench-compare fuzz example
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,9 @@ bench: deps ## all benchmarks, or those that match BENCH=regexp
 	@for dir in . $(MODULES); do \
 		(cd "$$dir" && go test -run '^$$' -bench '$(BENCH)' -benchmem ./...); \
 	done
+
+bench-compare: deps ## this store beside its peers: ARGS='-matrix targets', see bench/README.md
+	@bench/deps.sh && cd bench && go run . $(ARGS)
 
 fuzz: deps ## each fuzz target for FUZZTIME=30s
 	@scripts/fuzz.sh $(FUZZTIME)

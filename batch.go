@@ -121,13 +121,13 @@ func newLane[T any](l *lanes, places int, locking bool, run func(context.Context
 		cost = priceMySQL
 	}
 	lane = batch.New(batch.Config[T]{
-		Places: places, Least: least, Price: cost, Calls: maxCalls, Bytes: maxBytes, Queue: cfg.MaxQueue, Timeout: cfg.StatementTimeout, Always: l.store.together,
+		Context: l.store.batchLife, Batches: &l.store.batches, Places: places, Least: least, Price: cost, Calls: maxCalls, Bytes: maxBytes, Queue: cfg.MaxQueue, Timeout: cfg.StatementTimeout, Always: l.store.together,
 		Run: func(ctx context.Context, calls []*batch.Call[T]) error {
 			err := run(ctx, lane, calls)
 			if err == nil || everyones(err) {
 				return err
 			}
-			lane.Failed(calls, rows(err))
+			lane.Failed(calls, unknown(err))
 			return nil
 		},
 	})
@@ -142,6 +142,18 @@ func everyones(err error) bool {
 		return true
 	}
 	return errors.Is(err, context.DeadlineExceeded)
+}
+
+// unknown tells whether an error is that of a database, or a driver, that does not know the statement of a batch.
+func unknown(err error) bool {
+	switch code := fault.Code(err); code {
+	case "": // of the driver: it does not take arrays
+		return !errors.Is(err, context.Canceled)
+	case "error 1064", "error 1235", "error 1305": // a syntax error, not supported, no such function
+		return true
+	default:
+		return strings.HasPrefix(code, "SQLSTATE 42") || strings.HasPrefix(code, "SQLSTATE 0A")
+	}
 }
 
 // rows tells whether an error may be that of one row.
@@ -167,8 +179,10 @@ func ride[T any](ctx context.Context, l *batch.Lane[T], v T, size int, lone func
 		return v, false, err
 	case place.Alone:
 		l.Put(c)
-		defer func() { l.Leave(place, err == nil) }()
+		answered := false
+		defer func() { l.Leave(place, answered) }()
 		err = lone()
+		answered = err == nil
 		return v, false, err
 	}
 	v, err = c.Val, c.Err
@@ -182,8 +196,9 @@ func (l *lanes) forColumns(kind map[string]*batch.Lane[writing], names []string,
 	key := strings.Join(names, "\x00")
 	l.mu.RLock()
 	lane, ok := kind[key]
+	full := len(kind) >= maxSets
 	l.mu.RUnlock()
-	if ok {
+	if ok || full {
 		return lane
 	}
 	l.mu.Lock()

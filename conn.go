@@ -75,6 +75,9 @@ func (s *Store) retry(ctx context.Context, f func(ctx context.Context, set *stmt
 		if err == nil {
 			return nil
 		}
+		if a.unsure && (errors.Is(err, ErrOverloaded) || errors.Is(err, ErrClosed)) {
+			return a.unknown("then: " + err.Error())
+		}
 		nothing := false
 		for u := (*undone)(nil); errors.As(err, &u); err = u.error {
 			nothing = true
@@ -97,13 +100,27 @@ func (s *Store) retry(ctx context.Context, f func(ctx context.Context, set *stmt
 			stale = true
 			s.set.Store(nil)
 		default:
-			return err
+			return late(ctx, err)
 		}
 		if n == maxAttempts || !s.pause(ctx, n) {
-			return err
+			return late(ctx, err)
 		}
 		s.retries.Add(1)
 	}
+}
+
+// late is the error of a call whose context has ended: the context's, whatever else the end of it broke. The network may notice a
+// deadline a moment before the context does.
+func late(ctx context.Context, err error) error {
+	cause := ctx.Err()
+	if deadline, ok := ctx.Deadline(); cause == nil && ok && !time.Now().Before(deadline) {
+		cause = context.DeadlineExceeded
+	}
+	switch {
+	case cause == nil, errors.Is(err, cause), errors.Is(err, ErrNotFound), errors.Is(err, ErrConflict), errors.Is(err, ErrTooLarge):
+		return err
+	}
+	return fmt.Errorf("%w: %w", cause, err)
 }
 
 func (s *Store) once(ctx context.Context, f func(context.Context, *stmt.Set, attempt) error, a attempt) error {
@@ -230,8 +247,15 @@ func details(ctx context.Context, q wire.Querier, t *stmt.Table) error {
 	case dialect.MySQL:
 		text, args = t.PrimaryIDQuery()
 		primary, err := queryInt(ctx, q, text, args)
+		if err != nil {
+			return err
+		}
 		t.PrimaryID = primary == 1
-		return err
+		text, args = t.WaitingQuery()
+		return q.Query(ctx, text, args, func(row wire.Row) error {
+			t.Waiting = append(t.Waiting, row.Key(0))
+			return nil
+		})
 	}
 	t.Arrays = map[string]string{}
 	text, args = t.ArraysQuery()

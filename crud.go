@@ -40,7 +40,7 @@ func (s *Store) create(ctx context.Context, sess *Session, text string) error {
 		if err != nil {
 			return err
 		}
-		timeout, err := s.insert(ctx, set, names, stmt.Row{Key: sess.ref.key, Text: text, Version: version, Values: values})
+		timeout, err := s.insert(ctx, set, names, stmt.Row{Key: sess.ref.key, Text: text, Version: version, Values: values}, a)
 		if err != nil {
 			if !a.unsure || fault.Of(err) != fault.Duplicate {
 				return err
@@ -56,7 +56,7 @@ func (s *Store) create(ctx context.Context, sess *Session, text string) error {
 			timeout = found.timeout
 		} else if set.Table.Dialect == dialect.MySQL && len(set.Table.Computed) > 0 {
 			// The insert id may be that of an auto_increment column of the application's.
-			found, err := s.check(ctx, set, sess.ref)
+			found, err := s.checkOn(ctx, s.db, set, sess.ref) // not in a queue that may be full: the row is there
 			if err != nil {
 				return err
 			}
@@ -188,18 +188,20 @@ func (s *Store) columns(ctx context.Context, q wire.Querier, set **stmt.Set, col
 		if stmt.Own(c.name) {
 			return nil, nil, &ColumnError{c.name, "is the store's own: only extra columns can be set"}
 		}
-		if !slices.Contains((*set).Table.Extra, c.name) {
+		if !slices.Contains((*set).Table.Extra, c.name) && s.unknown.mayBeNew(c.name) {
 			s.set.CompareAndSwap(*set, nil)
 			if *set, err = s.describe(ctx, q); err != nil { // not on another connection: q may hold the pool's last
 				return nil, nil, &undone{err}
 			}
-			if !slices.Contains((*set).Table.Extra, c.name) {
-				return nil, nil, &ColumnError{c.name, fmt.Sprintf("table %s has no such column; its extra columns: %s",
-					(*set).Table, strings.Join((*set).Table.Extra, ", "))}
-			}
+			s.unknown.known(c.name, slices.Contains((*set).Table.Extra, c.name))
 		}
-		names = append(names, c.name)
-		values = append(values, c.value)
+		if !slices.Contains((*set).Table.Extra, c.name) {
+			return nil, nil, &ColumnError{c.name, fmt.Sprintf("table %s has no such column; its extra columns: %s",
+				(*set).Table, strings.Join((*set).Table.Extra, ", "))}
+		}
+		at, _ := slices.BinarySearch(names, c.name) // in one order, whatever that of the calls: it is one statement
+		names = slices.Insert(names, at, c.name)
+		values = slices.Insert(values, at, c.value)
 	}
 	return names, values, nil
 }

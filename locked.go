@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/entsession/entsession/internal/batch"
 	"github.com/entsession/entsession/internal/stmt"
@@ -15,6 +17,7 @@ import (
 
 // saveLocked is runSave's.
 func (l *lanes) saveLocked(ctx context.Context, many *stmt.Many, columns int, unique []*batch.Call[writing]) error {
+	unique = alike(unique, columns)
 	var rows []stmt.Row
 	var writers []*batch.Call[writing]
 	var at int64
@@ -56,6 +59,34 @@ func (l *lanes) saveLocked(ctx context.Context, many *stmt.Many, columns int, un
 		c.Val.ok = true
 	}
 	return nil
+}
+
+// alike has calls go alone that would have a CASE give another kind of value than the others': MySQL makes all of them one type.
+func alike(unique []*batch.Call[writing], columns int) []*batch.Call[writing] {
+	for i := range columns {
+		var kind byte
+		unique = slices.DeleteFunc(unique, func(c *batch.Call[writing]) bool {
+			k := byte(0)
+			switch c.Val.row.Values[i].(type) {
+			case nil:
+				return false
+			case string, time.Time:
+				k = 't'
+			case []byte:
+				k = 'b'
+			default:
+				k = 'i'
+			}
+			if kind == 0 {
+				kind = k
+			}
+			if k != kind {
+				c.Alone()
+			}
+			return k != kind
+		})
+	}
+	return unique
 }
 
 // errNothing rolls a transaction back that has changed nothing.

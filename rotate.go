@@ -42,6 +42,8 @@ func (s *Store) Rotate(ctx context.Context, id string, cols ...Column) (*Session
 
 func (s *Store) rotate(ctx context.Context, r, to *ref, cols []Column, encode func([]byte) string) (*Session, error) {
 	version := newVersion()
+	s.hot.add(r.key)
+	defer s.hot.remove(r.key)
 	var sess *Session
 	err := s.try(ctx, func(ctx context.Context, set *stmt.Set, a attempt) (err error) {
 		err = s.inTx(ctx, func(tx wire.Querier) error {

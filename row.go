@@ -70,9 +70,13 @@ func (s *Session) written(set *stmt.Set, text string, version, timeout int64) {
 	if len(s.staged) == 0 {
 		return
 	}
-	values := make([]any, len(set.Table.Extra))
-	for i, name := range set.Table.Extra {
-		values[i], _ = s.Get(name)
+	// Of a session that was just created, the columns that weren't given are still not known.
+	var names []string
+	var values []any
+	for _, name := range set.Table.Extra {
+		if v, ok := s.Get(name); ok {
+			names, values = append(names, name), append(values, v)
+		}
 	}
-	s.columns, s.values, s.staged = set.Table.Extra, values, nil
+	s.columns, s.values, s.staged = names, values, nil
 }

@@ -79,7 +79,7 @@ func (s *Store) saveOn(ctx context.Context, tx wire.Querier, set *stmt.Set, sess
 	if tx != nil {
 		timeout, ok, err = answer(ctx, tx, set, set.Save(names), set.LoneSaveArgs(row, s.cfg.Application))
 	} else {
-		timeout, ok, err = s.put(ctx, set, names, row)
+		timeout, ok, err = s.put(ctx, set, names, row, a)
 	}
 	if err != nil {
 		return err

@@ -35,12 +35,16 @@ type Store struct {
 	set     atomic.Pointer[stmt.Set]
 	looking chan struct{} // held to describe the table
 
-	lanes    atomic.Pointer[lanes] // of set, see batch.go
-	lanesMu  sync.Mutex            // held to replace them
-	retired  []LaneStats           // of lanes that were replaced
-	together bool                  // every call through a batch, for tests
-	hot      hot
-	retries  atomic.Uint64
+	lanes     atomic.Pointer[lanes] // of set, see batch.go
+	lanesMu   sync.Mutex            // held to replace them
+	retired   []LaneStats           // of lanes that were replaced
+	together  bool                  // every call through a batch, for tests
+	hot       hot
+	unknown   lacking
+	batches   sync.WaitGroup  // under way
+	batchLife context.Context // of theirs
+	batchEnd  context.CancelFunc
+	retries   atomic.Uint64
 
 	writer chan struct{} // SQLite takes one writer at a time: better to queue here than to poll the file's lock
 	purger purger
@@ -140,6 +144,7 @@ func newStore(drv dialect.Driver, cfg Config) *Store {
 	s := &Store{cfg: cfg, drv: drv, looking: make(chan struct{}, 1), db: wire.Of(drv, cfg.StatementTimeout), table: table}
 	s.client = ent.NewClient(ent.Driver(rename.Driver(drv, session.Table, table.Schema, table.Name)))
 	s.life, s.closing = context.WithCancel(context.Background())
+	s.batchLife, s.batchEnd = context.WithCancel(context.Background())
 	if table.Dialect == dialect.SQLite {
 		s.writer = make(chan struct{}, 1)
 	}
@@ -166,6 +171,9 @@ func (s *Store) Close() error {
 	// goroutine behind.
 	s.calls.Lock()
 	defer s.calls.Unlock()
+	// No caller is left: nobody waits for the answers of the batches that go on.
+	s.batchEnd()
+	s.batches.Wait()
 	if s.pool == nil {
 		return nil
 	}

@@ -12,12 +12,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(dbtest.Runner(m)) }
 
-// TestStore runs every promise on every database: with every call in a batch, be it the only one, and with every call alone. What
-// happens by default, where most calls of a test would be alone, is between the two.
+// TestStore runs every promise on every database: with every call in a batch, be it the only one, and with every call alone; and as it is
+// by default, where it depends on who else calls, those in which someone else does.
 func TestStore(t *testing.T) {
 	modes := []conformance.Mode{
 		{Name: "together", Opened: entsession.Together},
 		{Name: "alone", Change: func(c *entsession.Config) { c.DisableBatching = true }},
+		{Name: "default", Crowded: true},
 	}
 	for _, kind := range dbtest.Kinds() {
 		for _, mode := range modes {

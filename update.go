@@ -98,6 +98,8 @@ func (u *update) locked(ctx context.Context) (*Session, error) {
 
 func (u *update) lockedAs(ctx context.Context, encode func([]byte) string) (*Session, error) {
 	s, version := u.store, newVersion()
+	s.hot.add(u.ref.key)
+	defer s.hot.remove(u.ref.key)
 	var sess *Session // the one that f was last applied to
 	var loaded int64  // its version before
 	err := s.try(ctx, func(ctx context.Context, set *stmt.Set, a attempt) error {

@@ -25,11 +25,13 @@ type writing struct {
 	timeout int64 // of a Create or Save
 }
 
+// After an attempt that lost its connection a write goes alone: should it be what breaks the connection, it breaks no one else's again.
+
 // insert adds a row and returns its timeout.
-func (s *Store) insert(ctx context.Context, set *stmt.Set, names []string, row stmt.Row) (int64, error) {
+func (s *Store) insert(ctx context.Context, set *stmt.Set, names []string, row stmt.Row, a attempt) (int64, error) {
 	l := s.lanesFor(set)
 	var lane *batch.Lane[writing]
-	if l != nil {
+	if l != nil && !a.unsure {
 		lane = l.forColumns(l.create, names, set.InsertMany, l.runInsert)
 	}
 	timeout, _, err := s.change(ctx, set, l, lane, inserting, names, row)
@@ -37,10 +39,10 @@ func (s *Store) insert(ctx context.Context, set *stmt.Set, names []string, row s
 }
 
 // put saves a row over the version that its Guard names. It returns the new timeout, or false if there is no such live session.
-func (s *Store) put(ctx context.Context, set *stmt.Set, names []string, row stmt.Row) (int64, bool, error) {
+func (s *Store) put(ctx context.Context, set *stmt.Set, names []string, row stmt.Row, a attempt) (int64, bool, error) {
 	l := s.lanesFor(set)
 	var lane *batch.Lane[writing]
-	if l != nil && !s.hot.has(row.Key) {
+	if l != nil && !a.unsure && !s.hot.has(row.Key) {
 		lane = l.forColumns(l.save, names, set.SaveMany, l.runSave)
 	}
 	return s.change(ctx, set, l, lane, saving, names, row)
@@ -120,11 +122,27 @@ func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch
 	if lane == l.write {
 		w.text, w.args, w.rows = k.lone(set, names, w.row, s.cfg.Application)
 	}
-	w, batched, err := ride(ctx, lane, w, len(row.Text)+128, lone)
+	w, batched, err := ride(ctx, lane, w, size(row), lone)
 	if batched {
 		return w.timeout, w.ok, err
 	}
 	return timeout, ok, err
+}
+
+// size is about what a row adds to a statement, in bytes.
+func size(row stmt.Row) int {
+	n := len(row.Text) + 128
+	for _, v := range row.Values {
+		switch v := v.(type) {
+		case string:
+			n += len(v)
+		case []byte:
+			n += 2 * len(v)
+		default:
+			n += 32
+		}
+	}
+	return n
 }
 
 // elements turns a row's values into what its batch takes. A batch may go on after its caller has left, so nothing in it is still the
@@ -144,7 +162,12 @@ func (l *lanes) elements(names []string, row *stmt.Row) bool {
 			continue
 		}
 		switch v := v.(type) {
-		case nil, bool, int, int8, int16, int32, int64, uint8, uint16, uint32, float32, float64, string, time.Time:
+		case nil, bool, int, int8, int16, int32, int64, uint8, uint16, uint32, string, time.Time:
+			values[i] = v
+		case float32, float64: // MySQL's driver writes them in a way that makes a CASE of integers inexact
+			if l.set.Table.Dialect == dialect.MySQL {
+				return false
+			}
 			values[i] = v
 		case []byte:
 			values[i] = slices.Clone(v)
@@ -286,9 +309,13 @@ func (l *lanes) runSave(many *stmt.Many, columns int) func(context.Context, *bat
 		if err != nil {
 			return err
 		}
-		// Of several saves of one session, one can be first. If that was done, the others come too late, as if they had been sent after it.
+		// Of several saves of one session, one can be first. If that was done, the others come too late, as if they had been sent after it; and if it
+		// was refused, so are those with the same guard.
 		for _, c := range further {
-			if !ofKey(unique, c.Val.row.Key).Val.ok {
+			switch first := ofKey(unique, c.Val.row.Key); {
+			case first.IsAlone():
+				c.Alone()
+			case !first.Val.ok && first.Val.row.Guard != c.Val.row.Guard:
 				c.Again()
 			}
 		}

@@ -17,6 +17,7 @@ type conn struct {
 	*stdlib.Conn
 	connector *connector
 	timer     *time.Timer // of the statement under way, see direct.go
+	fired     chan struct{}
 	late      atomic.Bool // it took too long, and the connection is closed
 	args      []any       // of the statement under way
 	row       raw         // of its answer

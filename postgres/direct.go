@@ -45,16 +45,23 @@ func (c *conn) RunDirect(ctx context.Context, limit time.Duration, text string, 
 // watch has the connection closed when a statement takes too long. pgx then asks the server to cancel it.
 func (c *conn) watch(limit time.Duration) {
 	if c.timer == nil {
+		c.fired = make(chan struct{}, 1)
 		c.timer = time.AfterFunc(limit, func() {
 			c.late.Store(true)
 			_ = c.Conn.Conn().PgConn().Conn().Close()
+			c.fired <- struct{}{}
 		})
 		return
 	}
 	c.timer.Reset(limit)
 }
 
-func (c *conn) unwatch() { c.timer.Stop() }
+// unwatch leaves no timer behind that would hit the next statement.
+func (c *conn) unwatch() {
+	if !c.timer.Stop() {
+		<-c.fired
+	}
+}
 
 // IsValid implements driver.Validator.
 func (c *conn) IsValid() bool { return !c.late.Load() && !c.Conn.Conn().IsClosed() }

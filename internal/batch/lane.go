@@ -33,6 +33,7 @@ type Call[T any] struct {
 	placed bool // with answer alone: the caller has the batch's place
 	taken  bool // by a batch
 	gone   bool // the caller left before that
+	left   bool // or after it
 	since  time.Time
 	done   chan struct{} // of capacity 1: whoever answers never waits
 }
@@ -70,6 +71,9 @@ type Config[T any] struct {
 	Calls, Bytes, Queue int
 	// Timeout bounds the wait for a batch. 0: none. How long a batch takes is Run's to bound.
 	Timeout time.Duration
+	// Context is what Run gets; Batches counts the goroutines, for those who wait for batches whose callers have all left.
+	Context context.Context
+	Batches *sync.WaitGroup
 	// Always sends lone calls through Run too: for tests.
 	Always bool
 }
@@ -87,9 +91,9 @@ type Lane[T any] struct {
 	crowd   crowd
 	limit   limit
 	closed  bool
-	off     bool
-	failed  int  // batches one after the other
-	failing bool // the last one did
+	off     time.Time // until then every call goes alone
+	failed  int       // batches one after the other
+	failing bool      // the last one did
 	stats   Stats
 }
 
@@ -125,7 +129,7 @@ func (l *Lane[T]) Do(ctx context.Context, c *Call[T]) (Place, error) {
 	case l.closed:
 		l.mu.Unlock()
 		return Place{}, ErrClosed
-	case l.off:
+	case now.Before(l.off):
 		l.stats.Alone++
 		l.mu.Unlock()
 		return Place{Alone: true}, nil
@@ -180,6 +184,7 @@ func (l *Lane[T]) leave(c *Call[T]) (sent bool) {
 		return false
 	}
 	if c.taken {
+		c.left = true
 		return true
 	}
 	c.gone = true
@@ -226,7 +231,7 @@ func (l *Lane[T]) free(now time.Time, more int) bool {
 func (l *Lane[T]) start(now time.Time) {
 	if len(l.queue) > l.gone && l.free(now, 0) {
 		l.busy++
-		go l.work()
+		l.cfg.Batches.Go(l.work)
 	}
 }
 
@@ -308,15 +313,18 @@ func (l *Lane[T]) run(calls []*Call[T]) {
 			}
 		}
 	}()
-	err = l.cfg.Run(context.Background(), calls)
+	err = l.cfg.Run(l.cfg.Context, calls)
 }
 
-// maxFailed is how many batches one after the other may fail before the lane takes it that the database can't do them.
-const maxFailed = 5
+// The database does not know a statement if maxFailed batches one after the other say so. It is tried again after offFor: it may be another one by then.
+const (
+	maxFailed = 5
+	offFor    = time.Minute
+)
 
-// Failed has all calls of a batch that failed sent alone. If that goes on without a reason that may be one call's, all calls go alone from then
-// on: a database of another kind may not know the statement.
-func (l *Lane[T]) Failed(calls []*Call[T], reason bool) {
+// Failed has all calls of a batch that failed sent alone. Unknown: because the database does not know the statement. If that goes on, all calls go
+// alone for a while.
+func (l *Lane[T]) Failed(calls []*Call[T], unknown bool) {
 	for _, c := range calls {
 		c.Alone()
 	}
@@ -324,10 +332,10 @@ func (l *Lane[T]) Failed(calls []*Call[T], reason bool) {
 	defer l.mu.Unlock()
 	l.stats.Failed++
 	l.failing = true
-	if l.failed++; reason {
+	if l.failed++; !unknown {
 		l.failed = 0
 	} else if l.failed >= maxFailed {
-		l.off = true
+		l.failed, l.off = 0, time.Now().Add(offFor)
 	}
 }
 
@@ -344,7 +352,7 @@ func (l *Lane[T]) answer(calls []*Call[T], took time.Duration) {
 	}
 	var back []*Call[T]
 	for i, c := range calls {
-		if c.answer == again && l.closed {
+		if c.answer == again && (l.closed || c.left) {
 			c.answer = closed
 		}
 		if c.answer != again {

@@ -26,7 +26,7 @@ type gate struct {
 
 func newGate(change func(*Config[int])) *gate {
 	g := &gate{given: make(chan []int), letGo: make(chan error)}
-	cfg := Config[int]{Places: 1, Price: time.Hour, Calls: 100, Bytes: 1000, Queue: 100, Run: func(_ context.Context, calls []*Call[int]) error {
+	cfg := Config[int]{Context: ctx, Batches: &sync.WaitGroup{}, Places: 1, Price: time.Hour, Calls: 100, Bytes: 1000, Queue: 100, Run: func(_ context.Context, calls []*Call[int]) error {
 		var values []int
 		for _, c := range calls {
 			values = append(values, c.Val)
@@ -311,11 +311,11 @@ func TestCloseAnswersEveryone(t *testing.T) {
 // A database that does not know the statement gets no more of them.
 func TestFailingBatchesStop(t *testing.T) {
 	t.Parallel()
-	var reason atomic.Bool
+	var unknown atomic.Bool
 	var g *gate
 	g = newGate(func(c *Config[int]) {
 		c.Run = func(_ context.Context, calls []*Call[int]) error {
-			g.Failed(calls, reason.Load())
+			g.Failed(calls, unknown.Load())
 			return nil
 		}
 	})
@@ -327,21 +327,53 @@ func TestFailingBatchesStop(t *testing.T) {
 		require.True(t, (<-b).place.Alone)
 		idle(t, g)
 	}
-	reason.Store(true)
 	for range 2 * maxFailed {
 		batch()
 	}
-	reason.Store(false)
+	unknown.Store(true)
 	for range maxFailed {
 		batch()
 	}
 	require.EqualValues(t, 3*maxFailed, g.Stats().Failed)
+	for range 3 {
+		g.hold(t) // they don't take turns any more
+	}
+	require.Zero(t, g.Stats().InFlight)
+
+	g.mu.Lock()
+	g.off = time.Now() // a minute later
+	g.mu.Unlock()
 	place := g.hold(t)
-	defer g.Leave(place, true)
-	o, err := g.Do(ctx, g.Get())
-	require.NoError(t, err)
-	require.True(t, o.Alone, "although the place is taken")
-	require.Zero(t, g.Stats().Queue)
+	waits := g.call(ctx, 1, 0)
+	require.Equal(t, 1, g.Stats().Queue, "it is tried again")
+	g.Close()
+	require.Equal(t, ErrClosed, (<-waits).err)
+	g.Leave(place, true)
+}
+
+// A call that is put back into the queue after its caller has left must not be given a place.
+func TestLeavingBeforeAgain(t *testing.T) {
+	t.Parallel()
+	left := make(chan struct{})
+	given := make(chan struct{})
+	g := newGate(func(c *Config[int]) {
+		c.Run = func(_ context.Context, calls []*Call[int]) error {
+			given <- struct{}{}
+			<-left
+			calls[1].Again()
+			return nil
+		}
+	})
+	place := g.hold(t)
+	gone, cancel := context.WithCancel(ctx)
+	stays, leaves := g.call(ctx, 1, 0), g.call(gone, 2, 0)
+	g.Leave(place, true)
+	<-given
+	cancel()
+	require.True(t, (<-leaves).place.Sent)
+	close(left)
+	require.NoError(t, (<-stays).err)
+	idle(t, g)
 }
 
 func TestWaitedTooLong(t *testing.T) {
@@ -358,7 +390,7 @@ func TestWaitedTooLong(t *testing.T) {
 func TestFlood(t *testing.T) {
 	t.Parallel()
 	var sent atomic.Int64
-	l := New(Config[int]{Places: 4, Price: time.Microsecond, Calls: 7, Bytes: 100, Queue: 40, Run: func(_ context.Context, calls []*Call[int]) error {
+	l := New(Config[int]{Context: ctx, Batches: &sync.WaitGroup{}, Places: 4, Price: time.Microsecond, Calls: 7, Bytes: 100, Queue: 40, Run: func(_ context.Context, calls []*Call[int]) error {
 		sent.Add(int64(len(calls)))
 		for i, c := range calls {
 			switch c.Val % 11 {

@@ -24,6 +24,8 @@ type Mode struct {
 	// Change changes each configuration, and Opened each store, before they are used. Both may be nil.
 	Change func(*entsession.Config)
 	Opened func(*entsession.Store)
+	// Crowded leaves out the tests in which no call ever waits for another.
+	Crowded bool
 }
 
 // Run runs the suite on one kind of database.
@@ -126,7 +128,7 @@ func Run(t *testing.T, kind dbtest.Kind, mode Mode) {
 		{name: "Histories", f: testHistories},
 	}
 	for _, test := range tests {
-		if len(test.on) > 0 && !slices.Contains(test.on, kind.Dialect) {
+		if len(test.on) > 0 && !slices.Contains(test.on, kind.Dialect) || mode.Crowded && !slices.Contains(crowded, test.name) {
 			continue
 		}
 		t.Run(test.name, func(t *testing.T) {
@@ -135,6 +137,12 @@ func Run(t *testing.T, kind dbtest.Kind, mode Mode) {
 			test.f(t, &env{T: t, db: db, admin: db.Admin(t), mode: mode})
 		})
 	}
+}
+
+// crowded are the tests with many callers at once.
+var crowded = []string{
+	"CloseDuringCalls", "RevocationRaces", "CounterIsExact", "SharedSession", "CloseWaits", "LockedRow", "Overloaded", "Stats", "Histories",
+	"TogetherConstraint", "TogetherConflict", "TogetherLoads", "TogetherColumns", "TogetherCharset", "TogetherCancel", "TogetherDelete", "TogetherStores", "TogetherClose",
 }
 
 // env is what a test works with: a database of its own, and a way to look at it from outside.

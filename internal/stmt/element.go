@@ -51,7 +51,11 @@ func Element(v any, typ string) (string, bool) {
 			return "", false
 		}
 		// Cut off like pgx does it for a lone statement; the server would round.
-		return `"` + v.Truncate(time.Microsecond).Format("2006-01-02 15:04:05.999999Z07:00") + `"`, kind == "time"
+		v = v.Truncate(time.Microsecond)
+		if typ == "timestamp with time zone" {
+			return `"` + v.UTC().Format("2006-01-02 15:04:05.999999Z") + `"`, true
+		}
+		return `"` + v.Format("2006-01-02 15:04:05.999999") + `"`, kind == "time"
 	}
 	return "", false
 }

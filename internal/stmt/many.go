@@ -114,7 +114,15 @@ func (t *Table) ArraysQuery() (string, []any) {
 	// With a modifier of -1, character is called bpchar: without a length it would be one character.
 	return `SELECT a.attname::text, format_type(a.atttypid, -1) FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 		WHERE a.attrelid = CAST(CAST($1 AS text) AS regclass) AND a.attnum > 0 AND NOT a.attisdropped
-		AND t.typtype IN ('b', 'e') AND t.typcategory <> 'A' AND t.typarray <> 0`, []any{t.Ident()}
+		AND t.typtype IN ('b', 'e') AND t.typcategory <> 'A' AND t.typarray <> 0 AND t.typdelim = ','`, []any{t.Ident()}
+}
+
+// WaitingQuery tells what Waiting is.
+func (t *Table) WaitingQuery() (string, []any) {
+	return "SELECT column_name FROM information_schema.statistics WHERE table_schema = COALESCE(NULLIF(?, ''), DATABASE()) AND table_name = ? " +
+			"AND non_unique = 0 AND index_name <> 'PRIMARY' UNION SELECT column_name FROM information_schema.key_column_usage " +
+			"WHERE table_schema = COALESCE(NULLIF(?, ''), DATABASE()) AND table_name = ? AND referenced_table_name IS NOT NULL",
+		[]any{t.Schema, t.Name, t.Schema, t.Name}
 }
 
 // PrimaryIDQuery tells whether the primary key is the id, 1 or 0.

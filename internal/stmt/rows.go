@@ -81,7 +81,7 @@ func (s *Set) InsertMany(columns []string) *Many {
 	}
 	head := "INSERT INTO " + t.Ident() + " (" + strings.Join(names, ", ") + ") "
 	if t.Dialect == dialect.Postgres {
-		return one(head + "SELECT " + strings.Join(values, ", ") + " FROM " + s.unnest(columns, n-len(columns)) + s.returning())
+		return one(head + "SELECT " + strings.Join(values, ", ") + " FROM " + s.unnest(columns, n-len(columns)) + ", " + Patience + s.returning())
 	}
 	for i, v := range values {
 		if v[0] == '$' || strings.HasPrefix(v, "b.") {
@@ -143,7 +143,7 @@ func (s *Set) takes(columns []string) bool {
 	t := s.Table
 	switch t.Dialect {
 	case dialect.MySQL:
-		return !s.bytewise()
+		return !s.bytewise() && !slices.ContainsFunc(columns, func(c string) bool { return slices.Contains(t.Waiting, c) })
 	case dialect.Postgres:
 		if s.keyType() == "" || !slices.Contains([]string{"TEXT", "VARCHAR", "BPCHAR"}, t.Types[Data]) {
 			return false

@@ -34,6 +34,9 @@ type Table struct {
 	Computed                               []string          // those that the database fills in by itself
 	Text                                   []string          // those whose type is not binary: a driver may hand them out as bytes
 	Types                                  map[string]string // what the driver calls each column's type
+	// Waiting are a MySQL table's columns that are unique or refer to another table: a write may wait for someone else's transaction,
+	// and would hold up a batch.
+	Waiting []string
 	// PrimaryID is set for a MySQL table whose primary key is the id.
 	PrimaryID bool
 	// Arrays is PostgreSQL's name of each column's type, if there are arrays of it that unnest takes apart again.

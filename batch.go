@@ -29,6 +29,7 @@ const (
 	// an order of magnitude, which is enough (see package batch). MySQL's changes are transactions of four statements.
 	price        = 60 * time.Microsecond
 	priceMySQL   = 100 * time.Microsecond
+	priceWriting = 150 * time.Microsecond
 	priceLocking = 400 * time.Microsecond
 	priceSQLite  = 20 * time.Microsecond
 	// maxSets bounds the lanes for different sets of extra columns; saves with further sets go alone.
@@ -108,17 +109,19 @@ func (s *Store) connections() int {
 	return s.cfg.MaxOpenConns
 }
 
-func newLane[T any](l *lanes, places int, locking bool, run func(context.Context, *batch.Lane[T], []*batch.Call[T]) error) *batch.Lane[T] {
+func newLane[T any](l *lanes, places int, changes bool, run func(context.Context, *batch.Lane[T], []*batch.Call[T]) error) *batch.Lane[T] {
 	cfg := l.store.cfg
 	var lane *batch.Lane[T]
 	cost, least := price, 0
-	switch {
-	case l.set.Table.Dialect == dialect.SQLite:
+	switch d := l.set.Table.Dialect; {
+	case d == dialect.SQLite:
 		cost = priceSQLite
-	case l.set.Table.Dialect == dialect.MySQL && locking:
+	case d == dialect.MySQL && changes:
 		cost, least = priceLocking, 2
-	case l.set.Table.Dialect == dialect.MySQL:
+	case d == dialect.MySQL:
 		cost = priceMySQL
+	case changes:
+		cost, least = priceWriting, 2 // they have the log in common: two batches keep it busy
 	}
 	lane = batch.New(batch.Config[T]{
 		Context: l.store.batchLife, Batches: &l.store.batches, Places: places, Least: least, Price: cost, Calls: maxCalls, Bytes: maxBytes, Queue: cfg.MaxQueue, Timeout: cfg.StatementTimeout, Always: l.store.together,

@@ -36,8 +36,8 @@ func (s *Set) SaveMany(columns []string) *Many {
 	if t.HasApplication {
 		where += " AND " + s.q(Application) + " = $" + strconv.Itoa(5+len(columns))
 	}
-	return one("UPDATE " + t.Ident() + " SET " + set + " FROM " + s.unnest(columns, 4) + ", " + Patience + where +
-		" RETURNING " + s.q(ID) + ", " + s.q(Timeout))
+	return one(s.once("UPDATE " + t.Ident() + " SET " + set + " FROM " + s.unnest(columns, 4) + where + " AND " + Patience +
+		" RETURNING " + s.q(ID) + ", " + s.q(Timeout)))
 }
 
 // saveCases writes each column as a CASE of the id: of what MySQL and MariaDB have, it is the quickest (a join with a derived table takes
@@ -81,7 +81,7 @@ func (s *Set) InsertMany(columns []string) *Many {
 	}
 	head := "INSERT INTO " + t.Ident() + " (" + strings.Join(names, ", ") + ") "
 	if t.Dialect == dialect.Postgres {
-		return one(head + "SELECT " + strings.Join(values, ", ") + " FROM " + s.unnest(columns, n-len(columns)) + ", " + Patience + s.returning())
+		return one(head + "SELECT " + strings.Join(values, ", ") + " FROM " + s.unnest(columns, n-len(columns)) + " WHERE " + Patience + s.returning())
 	}
 	for i, v := range values {
 		if v[0] == '$' || strings.HasPrefix(v, "b.") {

@@ -68,19 +68,18 @@ func (s *Set) Together() *Together {
 	}
 	patience, returning := "", ""
 	if t.Dialect == dialect.Postgres {
-		patience, returning = " FROM "+Patience, " RETURNING "+s.q(ID)
+		patience, returning = " AND "+Patience, " RETURNING "+s.q(ID)
 	}
 	together := &Together{
 		Load:  s.many(func(b *sql.Builder) { b.WriteString("SELECT " + s.q(ID) + ", " + s.columns() + s.from()) }, ""),
 		Check: s.many(func(b *sql.Builder) { b.WriteString("SELECT " + s.q(ID) + ", " + s.state() + s.from()) }, ""),
 		Touch: s.many(func(b *sql.Builder) {
-			b.WriteString("UPDATE " + s.byPrimary() + " SET " + s.q(Timeout) + " = " + s.renewed() + patience)
-		}, returning),
+			b.WriteString("UPDATE " + s.byPrimary() + " SET " + s.q(Timeout) + " = " + s.renewed())
+		}, patience+returning),
 		Delete: s.many(func(b *sql.Builder) {
 			b.WriteString("UPDATE " + s.byPrimary() + " SET ")
 			s.tombstone(b)
-			b.WriteString(patience)
-		}, ""),
+		}, patience),
 	}
 	if t.Dialect == dialect.MySQL {
 		together.Lock = s.many(func(b *sql.Builder) {
@@ -90,9 +89,18 @@ func (s *Set) Together() *Together {
 	return together
 }
 
-// Patience is how long a batch on PostgreSQL waits for a row that someone else has locked, as an item of a FROM clause: the setting
-// ends with the statement's own transaction. All of the batch waits for that row; after this time each goes alone.
-const Patience = "(SELECT set_config('lock_timeout', '250', true)) AS batch_patience"
+// Patience is how long a batch on PostgreSQL waits for a row that someone else has locked. All of the batch waits for that row; after this time
+// each goes alone. A condition that depends on no row: it is evaluated once, before the first one, and the setting ends with the statement's own
+// transaction.
+const Patience = "(SELECT set_config('lock_timeout', '250', true)) IS NOT NULL"
+
+// once has PostgreSQL look at the clock once, and not for every row.
+func (s *Set) once(text string) string {
+	if s.Table.Dialect != dialect.Postgres {
+		return text
+	}
+	return strings.ReplaceAll(text, s.Table.Now(), "(SELECT "+s.Table.Now()+")")
+}
 
 // byPrimary is the table, and for MySQL the index to find rows by: of a small table it would read and lock all of them.
 func (s *Set) byPrimary() string {
@@ -140,7 +148,7 @@ func (s *Set) many(head func(*sql.Builder), tail string) *Many {
 	}) + tail
 	before, after, ok := strings.Cut(text, mark)
 	if !ok {
-		return one(text)
+		return one(s.once(text))
 	}
 	return &Many{pieces: []piece{{first: before}, {first: "?", other: ", ?"}, {first: after}}}
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // Group commit: calls that have to wait for the database anyway travel together. Each kind of call has a lane (internal/batch); this file
-// has the lanes and the way into them, reads.go and writes.go what a batch does.
+// has the lanes and the way into them; reads.go, writes.go and changes.go what travels there, and what a batch does.
 //
 // A batch only answers what it is sure of. A call that it can't answer is sent by its caller as a statement of its own, and so is every call of a
 // batch that failed for a reason that may be one row's.

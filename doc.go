@@ -14,8 +14,9 @@
 //   - The id is a secret: the table holds its SHA-256, and no error or log holds either.
 //   - Columns that a call doesn't name keep their value.
 //   - Expired rows are purged in small batches off the request's path.
+//   - Calls that travel together for speed have each their own answer, error and context.
 //   - No goroutine outlives [Store.Close], no table is changed unless [Store.Migrate] is called, and every wait obeys its context.
 //
 // To read the code, begin with store.go, session.go and crud.go; then save.go, update.go and rotate.go hold what the promises
-// rest on, conn.go the retries, and internal/stmt every statement there is.
+// rest on, conn.go the retries, batch.go the way into batches, and internal/stmt every statement there is.
 package entsession

@@ -295,6 +295,7 @@ func (l *Lane[T]) take(calls []*Call[T]) []*Call[T] {
 	}
 	if len(calls) == 1 && !l.cfg.Always { // its caller does it, and has the place
 		calls[0].answer, calls[0].placed = alone, true
+		l.stats.Alone++
 	}
 	l.start(now) // what is left
 	return calls

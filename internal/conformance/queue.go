@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsession/entsession"
@@ -106,12 +107,14 @@ func testOverloaded(t *testing.T, e *env) {
 	}
 	require.Eventually(t, func() bool { n, _ := inFlight(); return n == 0 }, waitFor, tick)
 	go save(sessions[0])
-	require.Eventually(t, func() bool { n, _ := inFlight(); return n == 1 }, waitFor, tick)
+	require.Eventually(t, func() bool { n, q := inFlight(); return n == 1 && q == 0 }, waitFor, tick, "it is on its way, and takes no one along")
 	gone, cancel := context.WithCancel(ctx)
 	left := make(chan error, 1)
 	go func() { sessions[1].Data = []byte("y"); left <- store.Save(gone, sessions[1]) }()
 	go save(sessions[2])
-	require.Eventually(t, func() bool { _, q := inFlight(); return q == 2 }, waitFor, tick)
+	if !assert.Eventually(t, func() bool { _, q := inFlight(); return q == 2 }, waitFor, tick) {
+		t.Fatalf("%+v", store.Stats())
+	}
 	sessions[3].Data = []byte("y")
 	require.Equal(t, entsession.ErrOverloaded, store.Save(ctx, sessions[3]))
 	cancel()

@@ -14,8 +14,9 @@ MODULES := $(patsubst %/go.mod,%,$(wildcard bench/go.mod examples/go.mod example
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
-deps: ## install what the tests need and is missing: PostgreSQL 10, 15 and 18, MariaDB, Chromium
+deps: ## install what the tests need and is missing: PostgreSQL 10, 15 and 18, MariaDB, Redis, Chromium
 	@scripts/deps.sh
+	@bench/deps.sh
 
 test: check ## everything that must pass: the checks, then all tests on all databases
 	@scripts/test.sh $(MODULES)
@@ -36,7 +37,7 @@ bench: deps ## all benchmarks, or those that match BENCH=regexp
 	done
 
 bench-compare: deps ## this store beside its peers: ARGS='-matrix targets', see bench/README.md
-	@bench/deps.sh && cd bench && go run . $(ARGS)
+	@cd bench && go run . $(ARGS)
 
 fuzz: deps ## each fuzz target for FUZZTIME=30s
 	@scripts/fuzz.sh $(FUZZTIME)

@@ -13,7 +13,7 @@ go list ./... >"$work/packages"
 mapfile -t others < <(grep -vxF "$root" "$work/packages")
 
 # The results of an earlier run are no news (-count=1), and vet is a check of its own.
-go_test=(go test -json -race -count=1 -vet=off -timeout=10m)
+go_test=(go test -json -race -count=1 -vet=off -timeout=20m)
 
 # all runs on after a failure, so that one run shows everything.
 all() {

@@ -28,11 +28,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// need skips, or fails where servers must be there, when what a store needs is not installed. Redis is the benchmark's
-// alone: it may be missing anywhere.
+// need skips, or fails where servers must be there, when what a store needs is not installed.
 func need(t *testing.T, err error) {
 	t.Helper()
-	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, dbtest.ErrMissing) && os.Getenv(dbtest.RequireEnv) != "1" {
+	if (errors.Is(err, exec.ErrNotFound) || errors.Is(err, dbtest.ErrMissing)) && os.Getenv(dbtest.RequireEnv) != "1" {
 		t.Skip(err)
 	}
 	require.NoError(t, err)

@@ -60,12 +60,17 @@ func (s *Store) lanesFor(set *stmt.Set) *lanes {
 		return nil
 	}
 	if l := s.lanes.Load(); l != nil && l.set == set {
-		if l.text == nil {
-			return nil
-		}
-		return l
+		return l.usable()
 	}
 	return s.newLanes(set)
+}
+
+// usable gives nil instead of the lanes of a table whose rows can't share statements.
+func (l *lanes) usable() *lanes {
+	if l.text == nil {
+		return nil
+	}
+	return l
 }
 
 // newLanes makes the lanes anew after the table was described again. Calls in the old ones are answered there.
@@ -73,8 +78,8 @@ func (s *Store) newLanes(set *stmt.Set) *lanes {
 	s.lanesMu.Lock()
 	defer s.lanesMu.Unlock()
 	old := s.lanes.Load()
-	if old != nil && old.set == set {
-		return old
+	if old != nil && old.set == set { // someone else was quicker
+		return old.usable()
 	}
 	l := &lanes{store: s, set: set, text: set.Together(), create: map[string]*batch.Lane[writing]{}, save: map[string]*batch.Lane[writing]{}}
 	if l.text != nil {
@@ -93,10 +98,7 @@ func (s *Store) newLanes(set *stmt.Set) *lanes {
 		}
 	}
 	s.lanes.Store(l)
-	if l.text == nil {
-		return nil
-	}
-	return l
+	return l.usable()
 }
 
 // connections is how many the pool may have.

@@ -1,8 +1,10 @@
 package entsession
 
 import (
+	"slices"
 	"testing"
 
+	"entgo.io/ent/dialect"
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsession/entsession/internal/batch"
@@ -42,9 +44,21 @@ func TestAlike(t *testing.T) {
 	for _, v := range []any{nil, "x", []byte("y"), "z", 1, nil} {
 		calls = append(calls, &batch.Call[writing]{Val: writing{row: stmt.Row{Values: []any{v}}}})
 	}
-	left := alike(append([]*batch.Call[writing](nil), calls...), 1)
+	all := slices.Clone(calls)
+	left := alike(all, 1)
 	require.Equal(t, []*batch.Call[writing]{calls[0], calls[1], calls[3], calls[5]}, left)
+	require.Equal(t, calls, all, "the list of all is still needed")
 	for i, c := range calls {
 		require.Equal(t, i == 2 || i == 4, c.IsAlone(), i)
 	}
+}
+
+// Of two first calls both may find that there are no lanes yet.
+func TestNoLanes(t *testing.T) {
+	set := stmt.New(&stmt.Table{Dialect: dialect.MySQL, Name: "sessions", PlainIDs: true}, stmt.Policy{})
+	s := &Store{table: set.Table}
+	require.Nil(t, set.Together(), "or this shows nothing")
+	require.Nil(t, s.newLanes(set))
+	require.Nil(t, s.newLanes(set))
+	require.Nil(t, s.lanesFor(set))
 }

@@ -61,8 +61,13 @@ func (l *lanes) saveLocked(ctx context.Context, many *stmt.Many, columns int, un
 	return nil
 }
 
-// alike has calls go alone that would have a CASE give another kind of value than the others': MySQL makes all of them one type.
-func alike(unique []*batch.Call[writing], columns int) []*batch.Call[writing] {
+// alike has calls go alone that would have a CASE give another kind of value than the others': MySQL makes all of them one type. The others are
+// returned; the caller keeps its own list of all.
+func alike(all []*batch.Call[writing], columns int) []*batch.Call[writing] {
+	if columns == 0 {
+		return all
+	}
+	unique := slices.Clone(all)
 	for i := range columns {
 		var kind byte
 		unique = slices.DeleteFunc(unique, func(c *batch.Call[writing]) bool {

@@ -103,9 +103,7 @@ type raw struct {
 	values [][]byte
 }
 
-func (r *raw) forget() { r.rows, r.values = nil, nil }
-
-func (r *raw) Len() int           { return len(r.values) }
+func (r *raw) forget()            { r.rows, r.values = nil, nil }
 func (r *raw) Bytes(i int) []byte { return r.values[i] }
 
 func (r *raw) Int(i int) (int64, error) {

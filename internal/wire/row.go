@@ -18,7 +18,6 @@ type Row struct {
 
 // Raw is a row that a driver has not yet turned into values.
 type Raw interface {
-	Len() int
 	// Bytes are a text's, or nil for NULL.
 	Bytes(i int) []byte
 	// Int is an integer, or 0 for NULL.
@@ -37,14 +36,6 @@ type Direct interface {
 
 // From is the row without its first columns.
 func (r Row) From(n int) Row { return Row{r.values, r.raw, r.first + n} }
-
-// Len is the number of columns.
-func (r Row) Len() int {
-	if r.raw != nil {
-		return r.raw.Len() - r.first
-	}
-	return len(r.values) - r.first
-}
 
 // Int is an integer. MySQL's driver gives some as text. NULL is 0.
 func (r Row) Int(i int) (int64, error) {

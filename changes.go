@@ -115,7 +115,10 @@ func (l *lanes) runInsert(many *stmt.Many, columns int) func(context.Context, *b
 
 func (l *lanes) inserted(ctx context.Context, text string, args []any) (timeout int64, err error) {
 	if l.set.Table.Dialect == dialect.MySQL {
-		timeout, _, err = answer(ctx, l.store.db, l.set, text, args)
+		one := newLone()
+		defer one.release()
+		one.args = append(one.args, args...)
+		timeout, _, err = one.answer(ctx, l.store.db, l.set, text)
 		return timeout, err
 	}
 	err = l.store.db.Query(ctx, text, args, func(row wire.Row) (err error) {

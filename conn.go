@@ -265,30 +265,6 @@ func details(ctx context.Context, q wire.Querier, t *stmt.Table) error {
 	})
 }
 
-// queryRow runs a statement that returns at most one row. No row is ErrNotFound.
-func queryRow(ctx context.Context, q wire.Querier, text string, args []any, scan func(row wire.Row) error) error {
-	n := 0
-	err := q.Query(ctx, text, args, func(row wire.Row) error {
-		if n++; n > 1 {
-			return errors.New("one row was expected, more came")
-		}
-		return scan(row)
-	})
-	if err == nil && n == 0 {
-		return ErrNotFound
-	}
-	return err
-}
-
-// queryInt is queryRow for a number.
-func queryInt(ctx context.Context, q wire.Querier, text string, args []any) (n int64, err error) {
-	err = queryRow(ctx, q, text, args, func(row wire.Row) (err error) {
-		n, err = row.Int(0)
-		return err
-	})
-	return n, err
-}
-
 // exec runs a statement and returns how many rows it changed.
 func exec(ctx context.Context, q wire.Querier, text string, args []any) (int64, error) {
 	res, err := q.Exec(ctx, text, args)
@@ -299,21 +275,21 @@ func exec(ctx context.Context, q wire.Querier, text string, args []any) (int64, 
 }
 
 // answer runs an Insert or a Save and returns the timeout that it gave the row; false if it wrote none.
-func answer(ctx context.Context, q wire.Querier, set *stmt.Set, text string, args []any) (int64, bool, error) {
+func (l *lone) answer(ctx context.Context, q wire.Querier, set *stmt.Set, text string) (int64, bool, error) {
 	if set.Table.Dialect == dialect.MySQL {
 		// The insert id tells more than the count of rows, which depends on the driver's clientFoundRows.
-		res, err := q.Exec(ctx, text, args)
+		res, err := q.Exec(ctx, text, l.args)
 		if err != nil {
 			return 0, false, err
 		}
 		timeout, err := res.LastInsertId()
 		return timeout, err == nil && timeout > 0, err
 	}
-	timeout, err := queryInt(ctx, q, text, args)
+	err := l.query(ctx, q, text)
 	if errors.Is(err, ErrNotFound) {
 		return 0, false, nil
 	}
-	return timeout, err == nil, err
+	return l.number, err == nil, err
 }
 
 // write is where every change goes through: at once or, on SQLite, when the writer before has finished.

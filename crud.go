@@ -97,13 +97,14 @@ func (s *Store) load(ctx context.Context, r *ref) (*Session, error) {
 
 // read runs Load or Lock.
 func (s *Store) read(ctx context.Context, q wire.Querier, set *stmt.Set, text string, r *ref) (*Session, error) {
-	sess := &Session{ref: r}
-	args := set.Key(make([]any, 0, 3), r.key, s.cfg.Application)
-	err := queryRow(ctx, q, text, args, func(row wire.Row) error { return sess.fill(set, row) })
-	if err != nil {
+	l := newLone()
+	defer l.release()
+	l.args = set.Key(l.args, &r.key, &s.cfg.Application)
+	l.set, l.sess = set, &Session{ref: r}
+	if err := l.query(ctx, q, text); err != nil {
 		return nil, err
 	}
-	return sess, nil
+	return l.sess, nil
 }
 
 // Touch renews a live session without changing it: it is live for another Config.ExpirationTimeout, within
@@ -154,7 +155,7 @@ func (s *Store) bury(ctx context.Context, q wire.Querier, set *stmt.Set, key str
 	if set.Table.HasVersion {
 		args = append(args, newVersion())
 	}
-	n, err := exec(ctx, q, set.Delete, set.Key(args, key, s.cfg.Application))
+	n, err := exec(ctx, q, set.Delete, set.Key(args, &key, &s.cfg.Application))
 	return n > 0, err
 }
 

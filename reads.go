@@ -75,9 +75,11 @@ func (s *Store) checkOn(ctx context.Context, q wire.Querier, set *stmt.Set, r *r
 	if q == nil {
 		return s.check(ctx, set, r)
 	}
-	err = queryRow(ctx, q, set.Check, set.Key(make([]any, 0, 3), r.key, s.cfg.Application), func(row wire.Row) error {
-		return st.fill(set, row)
-	})
+	l := newLone()
+	defer l.release()
+	l.args = set.Key(l.args, &r.key, &s.cfg.Application)
+	l.set, l.state = set, &st
+	err = l.query(ctx, q, set.Check)
 	return st, err
 }
 

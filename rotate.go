@@ -79,7 +79,7 @@ func (s *Store) move(ctx context.Context, tx wire.Querier, set *stmt.Set, from, 
 	if set.Table.HasVersion {
 		args = append(args, version)
 	}
-	args = set.Key(args, from.key, s.cfg.Application)
+	args = set.Key(args, &from.key, &s.cfg.Application)
 	n, err := exec(ctx, tx, set.Copy(set.Table.CopyColumns()), args)
 	if err != nil {
 		return nil, err

@@ -77,7 +77,10 @@ func (s *Store) saveOn(ctx context.Context, tx wire.Querier, set *stmt.Set, sess
 	var timeout int64
 	var ok bool
 	if tx != nil {
-		timeout, ok, err = answer(ctx, tx, set, set.Save(names), set.LoneSaveArgs(row, s.cfg.Application))
+		l := newLone()
+		defer l.release()
+		l.args = set.LoneSaveArgs(l.args, &row, &s.cfg.Application)
+		timeout, ok, err = l.answer(ctx, tx, set, set.Save(names))
 	} else {
 		timeout, ok, err = s.put(ctx, set, names, row, a)
 	}

@@ -78,33 +78,37 @@ const (
 	deleting
 )
 
-// lone is the statement for one row, and whether it answers with the row's timeout.
-func (k kind) lone(set *stmt.Set, names []string, row stmt.Row, application string) (text string, args []any, answers bool) {
+// lone is the statement for one row, its arguments appended to args, and whether it answers with the row's timeout.
+func (k kind) lone(set *stmt.Set, names []string, args []any, row *stmt.Row, application *string) (text string, _ []any, answers bool) {
 	switch k {
 	case inserting:
-		return set.Insert(names), set.LoneInsertArgs(row, application), true
+		return set.Insert(names), set.LoneInsertArgs(args, row, application), true
 	case saving:
-		return set.Save(names), set.LoneSaveArgs(row, application), true
+		return set.Save(names), set.LoneSaveArgs(args, row, application), true
 	case touching:
-		return set.Touch, set.Key(make([]any, 0, 3), row.Key, application), false
+		return set.Touch, set.Key(args, &row.Key, application), false
 	}
-	args = make([]any, 0, 4)
 	if set.Table.HasVersion {
-		args = append(args, row.Version)
+		args = append(args, &row.Version)
 	}
-	return set.Delete, set.Key(args, row.Key, application), false
+	return set.Delete, set.Key(args, &row.Key, application), false
 }
 
 // change takes a change of one row to the database: in a batch, or as a statement of its own.
 func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch.Lane[writing], k kind, names []string, row stmt.Row) (timeout int64, ok bool, err error) {
 	lone := func() error {
-		text, args, answers := k.lone(set, names, row, s.cfg.Application)
+		one := newLone()
+		defer one.release()
+		one.row = row
+		var text string
+		var answers bool
+		text, one.args, answers = k.lone(set, names, one.args, &one.row, &s.cfg.Application)
 		return s.write(ctx, func() (err error) {
 			if answers {
-				timeout, ok, err = answer(ctx, s.db, set, text, args)
+				timeout, ok, err = one.answer(ctx, s.db, set, text)
 				return err
 			}
-			n, err := exec(ctx, s.db, text, args)
+			n, err := exec(ctx, s.db, text, one.args)
 			ok = n > 0
 			return err
 		})
@@ -118,7 +122,8 @@ func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch
 		return timeout, ok, err
 	}
 	if lane == l.write {
-		w.text, w.args, w.rows = k.lone(set, names, w.row, s.cfg.Application)
+		own := w.row // the arguments point into it
+		w.text, w.args, w.rows = k.lone(set, names, nil, &own, &s.cfg.Application)
 	}
 	w, batched, err := ride(ctx, lane, w, size(row), lone)
 	if batched {

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync/atomic"
-	"time"
 
 	"github.com/jackc/pgx/v5/stdlib"
 )
@@ -16,11 +14,16 @@ import (
 type conn struct {
 	*stdlib.Conn
 	connector *connector
-	timer     *time.Timer // of the statement under way, see direct.go
-	fired     chan struct{}
-	late      atomic.Bool // it took too long, and the connection is closed
-	args      []any       // of the statement under way
-	row       raw         // of its answer
+	watching  watch
+
+	// For the statements that RunDirect runs.
+	statements map[string]*prepared
+	buffer     []byte // the arguments of the statement under way, one after the other
+	ends       []int
+	values     [][]byte
+	formats    []int16
+	args       []any // if pgx is to encode them
+	row        raw   // of the answer
 }
 
 // Close implements driver.Conn.

@@ -21,13 +21,15 @@ type connector struct {
 	driver.Connector
 	life context.Context // of every network connection
 	end  context.CancelFunc
+	// prepares tells whether statements are to be prepared by name, and nobody wants to trace them.
+	prepares bool
 
 	mu      sync.Mutex
 	closing []<-chan struct{} // each is closed when a connection's end is complete
 }
 
 func newConnector(config *pgx.ConnConfig) *connector {
-	c := &connector{}
+	c := &connector{prepares: config.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement && config.StatementCacheCapacity > 0 && config.Tracer == nil}
 	c.life, c.end = context.WithCancel(context.Background())
 	dial := config.DialFunc
 	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {

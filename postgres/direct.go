@@ -31,61 +31,59 @@ func (c *conn) RunDirect(ctx context.Context, limit time.Duration, text string, 
 	if inner.IsClosed() {
 		return 0, driver.ErrBadConn
 	}
-	if limit > 0 {
-		c.watch(limit)
-		defer c.unwatch()
-	}
-	n, err := c.run(ctx, inner, text, args, each)
-	if err != nil && c.late.Load() {
-		err = fmt.Errorf("no answer within %v: %w", limit, context.DeadlineExceeded)
+	stop := c.watch(ctx, limit)
+	n, err := c.run(inner, text, args, each)
+	if ended := stop(); err != nil && ended != nil {
+		err = fmt.Errorf("%w (%w)", ended, err)
 	}
 	return n, err
 }
 
-// watch has the connection closed when a statement takes too long. pgx then asks the server to cancel it.
-func (c *conn) watch(limit time.Duration) {
-	if c.timer == nil {
-		c.fired = make(chan struct{}, 1)
-		c.timer = time.AfterFunc(limit, func() {
-			c.late.Store(true)
-			_ = c.Conn.Conn().PgConn().Conn().Close()
-			c.fired <- struct{}{}
-		})
-		return
+func (c *conn) run(inner *pgx.Conn, text string, args []any, each func(wire.Raw) error) (int64, error) {
+	// The end of the context is watched for by c itself: see watch.
+	ctx := context.Background()
+	p, err := c.prepared(ctx, inner, text)
+	if err != nil {
+		return 0, c.notSent(err)
 	}
-	c.timer.Reset(limit)
+	r := &c.row
+	r.types = inner.TypeMap()
+	defer r.forget()
+	if p == nil || !c.encode(p.ParamOIDs, args) {
+		return c.runAny(ctx, inner, text, args, each)
+	}
+	defer c.forget()
+	answer := inner.PgConn().ExecStatement(ctx, p.StatementDescription, c.values, c.formats, p.formats)
+	r.fields = p.fields
+	for answer.NextRow() {
+		if each == nil {
+			continue
+		}
+		r.values = answer.Values()
+		if err := each(r); err != nil {
+			_, _ = answer.Close() // the error that led here says more
+			return 0, err
+		}
+	}
+	tag, err := answer.Close()
+	return tag.RowsAffected(), err
 }
 
-// unwatch leaves no timer behind that would hit the next statement.
-func (c *conn) unwatch() {
-	if !c.timer.Stop() {
-		<-c.fired
-	}
-}
-
-// IsValid implements driver.Validator.
-func (c *conn) IsValid() bool { return !c.late.Load() && !c.Conn.Conn().IsClosed() }
-
-func (c *conn) run(ctx context.Context, inner *pgx.Conn, text string, args []any, each func(wire.Raw) error) (int64, error) {
+// runAny leaves the arguments to pgx, which knows what to do with every type.
+func (c *conn) runAny(ctx context.Context, inner *pgx.Conn, text string, args []any, each func(wire.Raw) error) (int64, error) {
 	c.args = append(append(c.args[:0], formats), args...)
 	defer clear(c.args)
 	rows, err := inner.Query(ctx, text, c.args...)
 	if err != nil {
-		if pgconn.SafeToRetry(err) {
-			err = c.unsure(false, driver.ErrBadConn)
-		}
-		return 0, err
+		return 0, c.notSent(err)
 	}
 	defer rows.Close()
-	r := &c.row
-	r.rows, r.types = rows, inner.TypeMap()
-	defer r.forget()
 	for rows.Next() {
 		if each == nil {
 			continue
 		}
-		r.values = rows.RawValues()
-		if err := each(r); err != nil {
+		c.row.fields, c.row.values = rows.FieldDescriptions(), rows.RawValues()
+		if err := each(&c.row); err != nil {
 			return 0, err
 		}
 	}
@@ -96,19 +94,27 @@ func (c *conn) run(ctx context.Context, inner *pgx.Conn, text string, args []any
 	return rows.CommandTag().RowsAffected(), nil
 }
 
+// notSent is the error of a statement that was not even begun.
+func (c *conn) notSent(err error) error {
+	if pgconn.SafeToRetry(err) {
+		return c.unsure(false, driver.ErrBadConn)
+	}
+	return err
+}
+
 // raw implements wire.Raw.
 type raw struct {
-	rows   pgx.Rows
+	fields []pgconn.FieldDescription
 	types  *pgtype.Map
 	values [][]byte
 }
 
-func (r *raw) forget()            { r.rows, r.values = nil, nil }
+func (r *raw) forget()            { r.fields, r.values = nil, nil }
 func (r *raw) Bytes(i int) []byte { return r.values[i] }
 
 func (r *raw) Int(i int) (int64, error) {
 	v := r.values[i]
-	field := r.rows.FieldDescriptions()[i]
+	field := &r.fields[i]
 	switch {
 	case v == nil:
 		return 0, nil
@@ -129,7 +135,7 @@ func (r *raw) Value(i int) (driver.Value, error) {
 	if v == nil {
 		return nil, nil
 	}
-	field := r.rows.FieldDescriptions()[i]
+	field := &r.fields[i]
 	switch field.DataTypeOID {
 	case pgtype.Int8OID, pgtype.Int4OID, pgtype.Int2OID:
 		return r.Int(i)
@@ -157,7 +163,7 @@ func (r *raw) Value(i int) (driver.Value, error) {
 	return string(v), nil
 }
 
-func scan[T any](r *raw, field pgconn.FieldDescription, v []byte) (out T, err error) {
+func scan[T any](r *raw, field *pgconn.FieldDescription, v []byte) (out T, err error) {
 	err = r.types.Scan(field.DataTypeOID, field.Format, v, &out)
 	return out, err
 }

@@ -160,26 +160,31 @@ func (s *Set) Copy(columns []string) string {
 	})
 }
 
-// LoneSaveArgs gives the arguments of Save.
-func (s *Set) LoneSaveArgs(r Row, application string) []any {
-	args := append(make([]any, 0, 6+len(r.Values)), r.Text)
+// The arguments of a statement for one row are pointers where they can be: a string that goes into an any is copied to the heap.
+
+// LoneSaveArgs appends the arguments of Save.
+func (s *Set) LoneSaveArgs(args []any, r *Row, application *string) []any {
+	args = append(args, &r.Text)
 	if s.Table.HasVersion {
-		args = append(args, r.Version)
+		args = append(args, &r.Version)
 	}
-	args = s.Key(append(args, r.Values...), r.Key, application)
+	args = s.Key(append(args, r.Values...), &r.Key, application)
 	if s.Table.HasVersion {
-		return append(args, r.Guard)
+		return append(args, &r.Guard)
 	}
 	return append(args, r.Stored)
 }
 
-// LoneInsertArgs gives the arguments of Insert.
-func (s *Set) LoneInsertArgs(r Row, application string) []any {
-	args := append(make([]any, 0, 4+len(r.Values)), r.Key, r.Text)
+// LoneInsertArgs appends the arguments of Insert.
+func (s *Set) LoneInsertArgs(args []any, r *Row, application *string) []any {
+	args = append(args, &r.Key, &r.Text)
 	if s.Table.HasVersion {
-		args = append(args, r.Version)
+		args = append(args, &r.Version)
 	}
-	return append(s.applicationArg(args, application), r.Values...)
+	if s.Table.HasApplication {
+		args = append(args, application)
+	}
+	return append(args, r.Values...)
 }
 
 // CopyColumns orders a table's columns for Copy: id, version, then the others.
@@ -197,7 +202,7 @@ func (t *Table) CopyColumns() []string {
 }
 
 // Key appends the arguments that say which row: id [id again] [application].
-func (s *Set) Key(args []any, id, application string) []any {
+func (s *Set) Key(args []any, id, application *string) []any {
 	args = append(args, id)
 	if s.bytewise() {
 		args = append(args, id)

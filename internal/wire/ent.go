@@ -27,9 +27,7 @@ func (e Ent) bounded(ctx context.Context) (context.Context, context.CancelFunc) 
 func (e Ent) Query(ctx context.Context, text string, args []any, each func(Row) error) error {
 	ctx, cancel := e.bounded(ctx)
 	defer cancel()
-	if args == nil {
-		args = []any{}
-	}
+	args = values(args)
 	var rows entsql.Rows
 	if err := e.ExecQuerier.Query(ctx, text, args, &rows); err != nil {
 		return err
@@ -58,9 +56,7 @@ func (e Ent) Query(ctx context.Context, text string, args []any, each func(Row) 
 func (e Ent) Exec(ctx context.Context, text string, args []any) (driver.Result, error) {
 	ctx, cancel := e.bounded(ctx)
 	defer cancel()
-	if args == nil {
-		args = []any{}
-	}
+	args = values(args)
 	var res sql.Result
 	if err := e.ExecQuerier.Exec(ctx, text, args, &res); err != nil {
 		return nil, err
@@ -70,3 +66,12 @@ func (e Ent) Exec(ctx context.Context, text string, args []any) (driver.Result, 
 
 // Ent implements Querier.
 func (e Ent) Ent() dialect.ExecQuerier { return e.ExecQuerier }
+
+// values are for whoever shows the arguments, as ent's debug driver does.
+func values(args []any) []any {
+	out := make([]any, len(args))
+	for i, a := range args {
+		out[i] = value(a)
+	}
+	return out
+}

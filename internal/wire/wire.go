@@ -152,14 +152,20 @@ type Conn struct {
 	limit   time.Duration // of a statement
 	args    []driver.NamedValue
 	row     []driver.Value
+	each    func(Row) error // of the query under way
+	eachRaw func(Raw) error // calls it
 }
 
-var conns = sync.Pool{New: func() any { return &Conn{} }}
+var conns = sync.Pool{New: func() any {
+	c := &Conn{}
+	c.eachRaw = func(r Raw) error { return c.each(Row{raw: r}) }
+	return c
+}}
 
 func (c *Conn) release() {
 	clear(c.args)
 	clear(c.row)
-	*c = Conn{args: c.args[:0], row: c.row[:0]}
+	*c = Conn{args: c.args[:0], row: c.row[:0], eachRaw: c.eachRaw}
 	conns.Put(c)
 }
 
@@ -172,7 +178,8 @@ func (c *Conn) Query(ctx context.Context, text string, args []any, each func(Row
 		return err
 	}
 	if c.direct != nil {
-		_, err := c.direct.RunDirect(ctx, c.limit, text, args, func(r Raw) error { return each(Row{raw: r}) })
+		c.each = each
+		_, err := c.direct.RunDirect(ctx, c.limit, text, args, c.eachRaw)
 		if err != driver.ErrSkip {
 			return err
 		}
@@ -272,17 +279,28 @@ func (c *Conn) prepared(ctx context.Context, text string, f func(stmt) error) er
 	return err
 }
 
+// value is what a pointer of the store's points to: see stmt.LoneSaveArgs.
+func value(arg any) any {
+	switch p := arg.(type) {
+	case *string:
+		return *p
+	case *int64:
+		return *p
+	}
+	return arg
+}
+
 // convert makes of the arguments what the driver takes, as database/sql does.
 func (c *Conn) convert(args []any) ([]driver.NamedValue, error) {
 	named := c.args[:0]
 	for i, a := range args {
-		v := driver.NamedValue{Ordinal: i + 1, Value: a}
+		v := driver.NamedValue{Ordinal: i + 1, Value: value(a)}
 		err := driver.ErrSkip
 		if c.checker != nil {
 			err = c.checker.CheckNamedValue(&v)
 		}
 		if err == driver.ErrSkip {
-			v.Value, err = driver.DefaultParameterConverter.ConvertValue(a)
+			v.Value, err = driver.DefaultParameterConverter.ConvertValue(v.Value)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("argument %d: %w", i+1, err)

@@ -1,0 +1,133 @@
+package postgres
+
+import (
+	"context"
+	"encoding/binary"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// maxPrepared bounds the statements that a connection keeps prepared here. What the store sends at every request are some dozens of texts; further
+// ones are left to pgx, which forgets those that were not used for long.
+const maxPrepared = 200
+
+// prepared is a statement that the server knows.
+type prepared struct {
+	*pgconn.StatementDescription
+	fields  []pgconn.FieldDescription // of the answer
+	formats []int16                   // of its columns
+}
+
+// prepared prepares a statement at its first use. It is nil when that is up to pgx: the configuration wants statements to be sent in another way,
+// as some poolers need, or to be traced.
+func (c *conn) prepared(ctx context.Context, inner *pgx.Conn, text string) (*prepared, error) {
+	if p, ok := c.statements[text]; ok {
+		return p, nil
+	}
+	if !c.connector.prepares || len(c.statements) >= maxPrepared {
+		return nil, nil
+	}
+	described, err := inner.Prepare(ctx, text, text)
+	if err != nil {
+		return nil, err
+	}
+	p := &prepared{StatementDescription: described}
+	for _, f := range described.Fields {
+		f.Format = formats[f.DataTypeOID]
+		p.fields, p.formats = append(p.fields, f), append(p.formats, f.Format)
+	}
+	if c.statements == nil {
+		c.statements = map[string]*prepared{}
+	}
+	c.statements[text] = p
+	return p, nil
+}
+
+// keptBytes is how much of a buffer is kept for the next statement.
+const keptBytes = 64 << 10
+
+// encode writes arguments as the server takes them. It knows those of nearly every statement; of others it reports false, and pgx encodes all.
+func (c *conn) encode(types []uint32, args []any) bool {
+	if len(args) != len(types) {
+		return false
+	}
+	if c.buffer == nil {
+		c.buffer = make([]byte, 0, 512) // nil would be NULL: an empty string is not
+	}
+	b := c.buffer[:0]
+	c.ends, c.formats = c.ends[:0], c.formats[:0]
+	for i, a := range args {
+		format := int16(pgtype.BinaryFormatCode)
+		switch a := a.(type) {
+		case string: // in text, of any type: as pgx has it
+			b, format = append(b, a...), pgtype.TextFormatCode
+		case *string:
+			b, format = append(b, *a...), pgtype.TextFormatCode
+		case int64:
+			if types[i] != pgtype.Int8OID {
+				return false
+			}
+			b = binary.BigEndian.AppendUint64(b, uint64(a))
+		case *int64:
+			if types[i] != pgtype.Int8OID {
+				return false
+			}
+			b = binary.BigEndian.AppendUint64(b, uint64(*a))
+		case []string:
+			element, ok := textArrays[types[i]]
+			if !ok {
+				return false
+			}
+			b = appendArray(b, element, len(a))
+			for _, s := range a {
+				b = append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
+			}
+		case []int64:
+			if types[i] != pgtype.Int8ArrayOID {
+				return false
+			}
+			b = appendArray(b, pgtype.Int8OID, len(a))
+			for _, n := range a {
+				b = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(b, 8), uint64(n))
+			}
+		default:
+			return false
+		}
+		c.ends, c.formats = append(c.ends, len(b)), append(c.formats, format)
+	}
+	c.buffer, c.values = b, c.values[:0]
+	start := 0
+	for _, end := range c.ends {
+		c.values = append(c.values, b[start:end:end])
+		start = end
+	}
+	return true
+}
+
+// textArrays are array types by OID, and their elements'.
+var textArrays = map[uint32]uint32{
+	pgtype.TextArrayOID: pgtype.TextOID, pgtype.VarcharArrayOID: pgtype.VarcharOID, pgtype.BPCharArrayOID: pgtype.BPCharOID,
+}
+
+// appendArray begins an array of one dimension without NULLs, in the binary format (array_recv in PostgreSQL's
+// src/backend/utils/adt/arrayfuncs.c): dimensions, has NULLs, element type, length, lower bound. The elements follow, each after its length.
+func appendArray(b []byte, element uint32, n int) []byte {
+	if n == 0 {
+		return append(b, 0, 0, 0, 0, 0, 0, 0, 0, byte(element>>24), byte(element>>16), byte(element>>8), byte(element))
+	}
+	for _, v := range [...]uint32{1, 0, element, uint32(n), 1} {
+		b = binary.BigEndian.AppendUint32(b, v)
+	}
+	return b
+}
+
+// forget lets go of a statement's arguments, which may be secrets, and of a large buffer.
+func (c *conn) forget() {
+	clear(c.values)
+	clear(c.buffer)
+	if cap(c.buffer) > keptBytes {
+		c.buffer = nil
+	}
+}

@@ -18,7 +18,7 @@ type conn struct {
 
 	// For the statements that RunDirect runs.
 	statements map[string]*prepared
-	buffer     []byte // the arguments of the statement under way, one after the other
+	buffer     *[]byte // the arguments of the statement under way, one after the other; nil: there is none
 	ends       []int
 	values     [][]byte
 	formats    []int16

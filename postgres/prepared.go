@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/binary"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -45,8 +46,31 @@ func (c *conn) prepared(ctx context.Context, inner *pgx.Conn, text string) (*pre
 	return p, nil
 }
 
-// keptBytes is how much of a buffer is kept for the next statement.
-const keptBytes = 64 << 10
+// buffers are for the arguments of statements under way.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// size is at least what encode writes.
+func size(args []any) int {
+	n := 1 // never none: see encode
+	for _, a := range args {
+		switch a := a.(type) {
+		case string:
+			n += len(a)
+		case *string:
+			n += len(*a)
+		case []string:
+			n += 20 + 4*len(a)
+			for _, s := range a {
+				n += len(s)
+			}
+		case []int64:
+			n += 20 + 12*len(a)
+		default:
+			n += 8
+		}
+	}
+	return n
+}
 
 // encode writes arguments as the server takes them. It knows those of nearly every statement; of others it reports false, and pgx encodes all.
 func (c *conn) encode(types []uint32, args []any) bool {
@@ -54,9 +78,13 @@ func (c *conn) encode(types []uint32, args []any) bool {
 		return false
 	}
 	if c.buffer == nil {
-		c.buffer = make([]byte, 0, 512) // nil would be NULL: an empty string is not
+		c.buffer = buffers.Get().(*[]byte)
 	}
-	b := c.buffer[:0]
+	b := (*c.buffer)[:0]
+	if need := size(args); cap(b) < need {
+		b = make([]byte, 0, max(need, 512)) // never nil, which would be NULL where an empty string is meant
+	}
+	*c.buffer = b
 	c.ends, c.formats = c.ends[:0], c.formats[:0]
 	for i, a := range args {
 		format := int16(pgtype.BinaryFormatCode)
@@ -97,7 +125,7 @@ func (c *conn) encode(types []uint32, args []any) bool {
 		}
 		c.ends, c.formats = append(c.ends, len(b)), append(c.formats, format)
 	}
-	c.buffer, c.values = b, c.values[:0]
+	*c.buffer, c.values = b, c.values[:0]
 	start := 0
 	for _, end := range c.ends {
 		c.values = append(c.values, b[start:end:end])
@@ -123,11 +151,10 @@ func appendArray(b []byte, element uint32, n int) []byte {
 	return b
 }
 
-// forget lets go of a statement's arguments, which may be secrets, and of a large buffer.
+// forget lets go of a statement's arguments, which may be secrets.
 func (c *conn) forget() {
 	clear(c.values)
-	clear(c.buffer)
-	if cap(c.buffer) > keptBytes {
-		c.buffer = nil
-	}
+	clear(*c.buffer)
+	buffers.Put(c.buffer)
+	c.buffer = nil
 }

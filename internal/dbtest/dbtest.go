@@ -17,6 +17,7 @@
 //
 // Start reading at this file (what tests see), then server.go (one server's life), database.go (its databases),
 // postgres.go and mariadb.go (what differs), find.go (where binaries are), shared.go (the servers of a test process).
+// What is more than one server: pair.go (PostgreSQL and its standby), pgbouncer.go, galera.go.
 package dbtest
 
 import (
@@ -41,7 +42,8 @@ type Kind struct {
 	Name    string // "sqlite", "postgres15", "postgres10", "postgres18", "mariadb": stable, for subtest names
 	Dialect string // [SQLite], [Postgres] or [MySQL]
 
-	engine engine // nil for SQLite
+	engine engine  // nil for SQLite
+	server *Server // of a Kind that Server.AsKind made: the one whose databases New makes
 }
 
 // Kinds returns every database that the project supports, SQLite first, whether it is installed or not; with
@@ -82,6 +84,9 @@ func (k Kind) New(t testing.TB) *DB {
 	if k.engine == nil {
 		return &DB{Kind: k, File: filepath.Join(t.TempDir(), "test.db")}
 	}
+	if k.server != nil {
+		return k.server.New(t)
+	}
 	server, err := sharedServer(k)
 	if err != nil {
 		skipOrFail(t, err)
@@ -99,10 +104,10 @@ func (d *DB) DSN() string {
 }
 
 // Admin opens a plain handle on the database as its owner, so that a test can look at rows and change them behind
-// the code under test. It is closed when t ends.
+// the code under test, past a pooler. It is closed when t ends.
 func (d *DB) Admin(t testing.TB) *sql.DB {
 	t.Helper()
-	return d.open(t, d.DSN())
+	return d.open(t, d.Direct().DSN())
 }
 
 // Super is like Admin, but as the server's superuser: for other sessions' connections and global variables. For
@@ -112,6 +117,7 @@ func (d *DB) Super(t testing.TB) *sql.DB {
 	if d.Kind.engine == nil {
 		return d.Admin(t)
 	}
+	d = d.Direct()
 	return d.open(t, d.Kind.engine.dsn(d.Server, d.Server.super, d.Name))
 }
 

@@ -56,7 +56,7 @@ const mariadbPrivileges = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, REFEREN
 	"CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, EVENT, " +
 	"TRIGGER, PROCESS, SHOW DATABASES"
 
-func (e mariadbEngine) command(s *Server) []string {
+func (e mariadbEngine) command(s *Server) ([]string, error) {
 	args := append(append([]string{e.server}, e.common(s)...),
 		"--bind-address="+s.Host,
 		"--port="+strconv.Itoa(s.Port),
@@ -74,7 +74,7 @@ func (e mariadbEngine) command(s *Server) []string {
 	for _, set := range s.config.settings {
 		args = append(args, "--"+set[0]+"="+set[1])
 	}
-	return args
+	return args, nil
 }
 
 func (e mariadbEngine) prepare(context.Context, *Server) error { return nil } // initialize did it

@@ -17,6 +17,8 @@ func newTempDir() (*tempDir, error)                       { return nil, errElsew
 func (d *tempDir) remove() error                          { return nil }
 func (d *tempDir) secretFile(_, _ string) (string, error) { return "", errElsewhere }
 func (d *tempDir) run([]string) error                     { return errElsewhere }
+func (d *tempDir) folder(string) error                    { return errElsewhere }
+func (d *tempDir) output([]string) ([]byte, error)        { return nil, errElsewhere }
 
 type process struct {
 	pid  int
@@ -28,5 +30,7 @@ func (p *process) state() string                                 { return "" }
 func (p *process) signal(os.Signal) error                        { return errElsewhere }
 func (p *process) end(os.Signal) error                           { return errElsewhere }
 func (p *process) kill() error                                   { return errElsewhere }
+func (p *process) pause() ([]int, error)                         { return nil, errElsewhere }
+func (p *process) resume() error                                 { return errElsewhere }
 
 func removeSharedMemory(string) {}

@@ -45,7 +45,7 @@ func (e postgresEngine) initialize(s *Server) error {
 	return s.dir.run(args)
 }
 
-func (e postgresEngine) command(s *Server) []string {
+func (e postgresEngine) command(s *Server) ([]string, error) {
 	args := []string{
 		filepath.Join(e.bin, "postgres"), "-D", e.data(s),
 		"-c", "listen_addresses=" + s.Host,
@@ -62,7 +62,7 @@ func (e postgresEngine) command(s *Server) []string {
 	for _, set := range s.config.settings {
 		args = append(args, "-c", set[0]+"="+set[1])
 	}
-	return args
+	return args, nil
 }
 
 func (e postgresEngine) prepare(ctx context.Context, s *Server) error {

@@ -2,7 +2,6 @@ package dbtest
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -88,69 +87,15 @@ func (p *process) end(sig os.Signal) error {
 	if err := p.signal(sig); err != nil {
 		return err
 	}
+	if err := p.resume(); err != nil {
+		return err
+	}
 	select {
 	case <-p.done:
 		return nil
 	case <-time.After(10 * time.Second):
 		return p.kill()
 	}
-}
-
-// kill ends the process and its children and returns when all are gone: a child that lingers would keep the server
-// from being started again on the same data.
-func (p *process) kill() error {
-	if err := p.signal(syscall.SIGSTOP); err != nil { // so that it starts no more children
-		return err
-	}
-	children := childrenOf(p.pid)
-	for _, pid := range children {
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return fmt.Errorf("killing its child %d: %w", pid, err)
-		}
-	}
-	if err := p.signal(syscall.SIGKILL); err != nil {
-		return err
-	}
-	<-p.done
-	deadline := time.Now().Add(patience)
-	for _, pid := range children {
-		for !gone(pid) {
-			if time.Now().After(deadline) {
-				return fmt.Errorf("its child %d is still there %v after SIGKILL", pid, patience)
-			}
-			time.Sleep(time.Millisecond) // the children of a dead parent are not ours to wait for
-		}
-	}
-	return nil
-}
-
-func childrenOf(parent int) []int {
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	var pids []int
-	for _, stat := range stats {
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(stat)))
-		if fields := procStat(pid); len(fields) > 1 && fields[1] == strconv.Itoa(parent) {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
-}
-
-// gone reports whether a process has ended; a zombie has, and holds nothing any more.
-func gone(pid int) bool {
-	fields := procStat(pid)
-	return len(fields) == 0 || fields[0] == "Z" || fields[0] == "X"
-}
-
-// procStat returns the fields of /proc/pid/stat from the state on: state, parent, ... The name before them may contain
-// anything, in parentheses.
-func procStat(pid int) []string {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return nil
-	}
-	text := string(stat)
-	return strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
 }
 
 // removeSharedMemory removes the System V segment by which PostgreSQL marks its data folder as in use. A server that

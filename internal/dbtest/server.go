@@ -31,7 +31,7 @@ type Server struct {
 	super     login
 	dir       *tempDir
 	config    config
-	databases atomic.Int64
+	databases *atomic.Int64 // numbers them; shared by all that know the same databases
 
 	mu      sync.Mutex
 	process *process // nil before the first start
@@ -43,7 +43,7 @@ type Server struct {
 type engine interface {
 	installed() error                                              // nil, or an [ErrMissing] that says what is missing
 	initialize(s *Server) error                                    // creates the data folder
-	command(s *Server) []string                                    // runs the server in the foreground
+	command(s *Server) ([]string, error)                           // runs the server in the foreground
 	prepare(ctx context.Context, s *Server) error                  // after the first start: the owner's role
 	acquire(ctx context.Context, s *Server, database string) error // makes an empty one
 	release(ctx context.Context, s *Server, database string) error // cuts off whoever is still connected to it
@@ -60,6 +60,10 @@ type login struct{ user, password string }
 type config struct {
 	durable  bool
 	settings [][2]string
+	// beside is the server whose databases and accounts this one has too, nil for one of its own.
+	beside *Server
+	// copyOf is the primary that this one begins as a standby of, or nil.
+	copyOf *Server
 }
 
 // Option changes how a server of a test's own is started.
@@ -84,13 +88,17 @@ func Start(k Kind, opts ...Option) (*Server, error) {
 		return nil, fmt.Errorf("starting %s: %w", k.Name, err)
 	}
 	s := &Server{
-		Kind:  k,
-		Host:  "127.0.0.1",
-		owner: login{"test", rand.Text()},
-		super: login{"super", rand.Text()},
+		Kind:      k,
+		Host:      "127.0.0.1",
+		owner:     login{"test", rand.Text()},
+		super:     login{"super", rand.Text()},
+		databases: &atomic.Int64{},
 	}
 	for _, opt := range opts {
 		opt(&s.config)
+	}
+	if other := s.config.beside; other != nil {
+		s.share(other)
 	}
 	if err := s.bootstrap(); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting %s: %w", k.Name, err), s.Stop())
@@ -118,7 +126,7 @@ func (s *Server) bootstrap() (err error) {
 		return err
 	}
 	register(s)
-	if err := s.Kind.engine.initialize(s); err != nil {
+	if err := s.initialize(); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -131,8 +139,11 @@ func (s *Server) bootstrap() (err error) {
 			return err
 		}
 		s.Socket = s.Kind.engine.socket(s)
-		if err = s.launch(ctx); err == nil {
+		if err = s.launch(ctx); err == nil && s.config.beside == nil {
 			return s.Kind.engine.prepare(ctx, s)
+		}
+		if err == nil {
+			return nil
 		}
 		if try == 3 || !strings.Contains(strings.ToLower(err.Error()), "address already in use") {
 			return err
@@ -140,9 +151,25 @@ func (s *Server) bootstrap() (err error) {
 	}
 }
 
+// share gives a server the databases and accounts of another.
+func (s *Server) share(other *Server) {
+	s.owner, s.super, s.databases = other.owner, other.super, other.databases
+}
+
+func (s *Server) initialize() error {
+	if primary := s.config.copyOf; primary != nil {
+		return s.Kind.engine.(postgresEngine).baseBackup(s, primary)
+	}
+	return s.Kind.engine.initialize(s)
+}
+
 // launch starts the process and waits until it answers. The caller holds the mutex.
 func (s *Server) launch(ctx context.Context) error {
-	p, err := startProcess(s.Kind.engine.command(s), s.logFile(), s.Kind.engine.deathSignal())
+	args, err := s.Kind.engine.command(s)
+	if err != nil {
+		return err
+	}
+	p, err := startProcess(args, s.logFile(), s.Kind.engine.deathSignal())
 	if err != nil {
 		return err
 	}
@@ -173,6 +200,14 @@ func (s *Server) answers(ctx context.Context, p *process) error {
 		case <-time.After(10 * time.Millisecond): // servers tell nobody that they are ready
 		}
 	}
+}
+
+// AsKind is the server's kind, with a difference: New makes databases on this server. What takes a Kind can so be run on a server that has
+// others beside or behind it.
+func (s *Server) AsKind() Kind {
+	k := s.Kind
+	k.server = s
+	return k
 }
 
 // Addr is the TCP address, host:port.
@@ -208,6 +243,9 @@ func (s *Server) Shutdown() error {
 		return nil
 	}
 	if err := s.process.signal(s.Kind.engine.shutdownSignal()); err != nil {
+		return fmt.Errorf("shutting down %s: %w", s.Kind.Name, err)
+	}
+	if err := s.process.resume(); err != nil { // if it is paused, it could not act on the signal
 		return fmt.Errorf("shutting down %s: %w", s.Kind.Name, err)
 	}
 	select {

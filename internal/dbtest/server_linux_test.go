@@ -1,16 +1,13 @@
 package dbtest
 
 import (
-	"bufio"
 	"database/sql"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -114,7 +111,7 @@ func TestStopKilled(t *testing.T) {
 func requireStops(t *testing.T, s *Server, kill bool) {
 	t.Helper()
 	pid, root, isPostgres := s.Pid(), s.dir.root, s.Kind.Dialect == Postgres
-	pids := append(childrenOf(pid), pid)
+	pids := append(descendantsOf(pid), pid)
 	require.Equal(t, isPostgres, len(pids) > 1)
 	require.Equal(t, isPostgres, sharedMemoryOf(t, pid))
 	require.FileExists(t, filepath.Join(root, lockName))
@@ -153,53 +150,17 @@ func TestTheTestsDie(t *testing.T) {
 	for _, k := range oneOfEach() {
 		t.Run(k.Name, func(t *testing.T) {
 			t.Parallel()
-			if err := k.engine.installed(); err != nil {
-				skipOrFail(t, err)
-			}
-			child := exec.Command(os.Args[0], "-test.run=^TestChild$", "-test.v")
-			child.Env = append(os.Environ(), childEnv+"="+k.Name)
-			stdin, err := child.StdinPipe()
-			require.NoError(t, err)
-			defer stdin.Close()
-			out, err := child.StdoutPipe()
-			require.NoError(t, err)
-			require.NoError(t, child.Start())
+			child := startChild(t, k)
+			require.False(t, gone(child.pid))
+			sweep(child.root)
+			require.DirExists(t, child.root, "it is in use")
 
-			var pid int
-			var root string
-			lines := bufio.NewScanner(out)
-			for pid == 0 && lines.Scan() {
-				_, _ = fmt.Sscanf(lines.Text(), "child's server: %d %s", &pid, &root)
-			}
-			require.NotZero(t, pid)
-			require.False(t, gone(pid))
-			sweep(root)
-			require.DirExists(t, root, "it is in use")
-
-			require.NoError(t, child.Process.Kill())
-			require.Error(t, child.Wait())
-			require.Eventually(t, func() bool { return gone(pid) }, patience, 5*time.Millisecond)
-			require.DirExists(t, root, "nobody could remove it")
-			sweep(root)
-			require.NoDirExists(t, root)
+			child.kill()
+			require.Eventually(t, func() bool { return gone(child.pid) }, patience, 5*time.Millisecond)
+			require.DirExists(t, child.root, "nobody could remove it")
+			sweep(child.root)
+			require.NoDirExists(t, child.root)
 		})
-	}
-}
-
-const childEnv = "ENTSESSION_DBTEST_CHILD"
-
-// TestChild is the test process that TestTheTestsDie kills.
-func TestChild(t *testing.T) {
-	name := os.Getenv(childEnv)
-	if name == "" {
-		return
-	}
-	for _, k := range Kinds() {
-		if k.Name == name {
-			s := k.Start(t)
-			fmt.Printf("child's server: %d %s\n", s.Pid(), s.dir.root)
-			_, _ = os.Stdin.Read(make([]byte, 1)) // until the parent is done with us
-		}
 	}
 }
 
@@ -282,19 +243,4 @@ func TestSweepSpares(t *testing.T) {
 	require.DirExists(t, unlocked, "behind a link")
 	sweep(unlocked)
 	require.NoDirExists(t, unlocked)
-}
-
-// TestKillReachesChildren would fail if the children were left to notice their parent's end by themselves.
-func TestKillReachesChildren(t *testing.T) {
-	t.Parallel()
-	d := newDir(t)
-	p, err := startProcess([]string{"/bin/sh", "-c", "sleep 1000 & sleep 1000 & wait"},
-		filepath.Join(d.root, "log"), syscall.SIGKILL)
-	require.NoError(t, err)
-	require.Eventually(t, func() bool { return len(childrenOf(p.pid)) == 2 }, patience, time.Millisecond)
-	children := childrenOf(p.pid)
-	require.NoError(t, p.kill())
-	for _, pid := range append(children, p.pid) {
-		require.True(t, gone(pid))
-	}
 }

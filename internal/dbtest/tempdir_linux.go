@@ -77,14 +77,28 @@ func (d *tempDir) secretFile(name, content string) (path string, err error) {
 	return path, giveAway(path)
 }
 
+// folder makes a folder that is the server's user's.
+func (d *tempDir) folder(name string) error {
+	path := filepath.Join(d.path, name)
+	if err := os.Mkdir(path, 0o700); err != nil {
+		return err
+	}
+	return giveAway(path)
+}
+
 // run runs a program that prepares the folder.
 func (d *tempDir) run(args []string) error {
-	cmd := command(args)
-	cmd.Dir = d.path
-	if out, err := cmd.CombinedOutput(); err != nil {
+	if out, err := d.output(args); err != nil {
 		return fmt.Errorf("running %s: %w\n%s", args[0], err, tail(string(out), 4000))
 	}
 	return nil
+}
+
+// output is what a program says that works in the folder.
+func (d *tempDir) output(args []string) ([]byte, error) {
+	cmd := command(args)
+	cmd.Dir = d.path
+	return cmd.CombinedOutput()
 }
 
 // giveAway makes a file the server's user's.

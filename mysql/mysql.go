@@ -3,7 +3,7 @@
 //
 //	import _ "github.com/entsession/entsession/mysql"
 //
-// The settings become the driver's configuration (settings.go), errors.go tells package fault how to read its errors, and
+// The settings become the driver's configuration (settings.go), galera.go is for clusters, errors.go tells package fault how to read its errors, and
 // internal/guard watches over the connections.
 package mysql
 
@@ -33,6 +33,9 @@ func init() {
 // sql_mode, so that a value that does not fit is an error and is never cut. A hostname that begins with a slash is the
 // path of a unix socket.
 //
+// On a node of a Galera cluster, wsrep_sync_wait is set to 7 (and what the server has anyway), unless Params has it: each statement waits until the
+// node has all that was committed at others before.
+//
 // Params takes the parameters of the driver's DSN, such as tls, and the server's system variables, whose values are SQL:
 // {"wait_timeout": "600", "sql_mode": "'ANSI,STRICT_ALL_TABLES'"}.
 func Connector(s backend.Settings) (driver.Connector, error) {
@@ -44,7 +47,7 @@ func Connector(s backend.Settings) (driver.Connector, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mysql: params: %w", err)
 	}
-	return guard.New(inner, guard.Options{
+	return guard.New(&connector{inner, gives(s.Params, "wsrep_sync_wait")}, guard.Options{
 		EndByStatement: true,
 		Target:         fmt.Sprintf("MySQL database %q at %s as %q", config.DBName, config.Addr, config.User),
 		OnConnect:      s.OnConnect,

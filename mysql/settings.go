@@ -71,6 +71,17 @@ func configure(s backend.Settings) (*mysql.Config, error) {
 	return config, nil
 }
 
+// gives tells whether the parameters set a system variable of the server, however that is written.
+func gives(params map[string]string, variable string) bool {
+	for name := range params {
+		name = strings.ToLower(name)
+		if name == variable || strings.HasSuffix(name, "."+variable) {
+			return true
+		}
+	}
+	return false
+}
+
 // check tries a parameter on the driver's parser alone, so that an error can name it.
 func check(name, value string) (string, error) {
 	param := name + "=" + url.QueryEscape(value)

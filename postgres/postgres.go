@@ -31,8 +31,8 @@ func init() {
 //
 // What the settings leave open comes from libpq's environment variables (PGUSER, PGSSLMODE, PGSERVICE and so on), and
 // then from defaults: the user running the program, port 5432, connect_timeout=5 (seconds, for each host),
-// application_name=entsession and, when there are several hosts, target_session_attrs=read-write. A host may have a port
-// of its own, as in "db1:5433,db2".
+// application_name=entsession and target_session_attrs=primary or, when there are several hosts, read-write: a standby
+// would answer reads from the past. A host may have a port of its own, as in "db1:5433,db2".
 //
 // Params takes libpq's parameters, pgx's (default_query_exec_mode, statement_cache_capacity, description_cache_capacity),
 // and the server's, such as statement_timeout. The charset of the connection is always UTF-8.

@@ -52,9 +52,15 @@ func configure(s backend.Settings) (*pgx.ConnConfig, error) {
 		config.ConnectTimeout = connectTimeout
 	}
 	_, given := s.Params["target_session_attrs"]
-	if !given && os.Getenv("PGTARGETSESSIONATTRS") == "" && strings.Contains(s.Hostname, ",") {
+	switch {
+	case given || os.Getenv("PGTARGETSESSIONATTRS") != "":
+	case strings.Contains(s.Hostname, ","):
 		// Or the pool would never leave a primary that became a standby.
 		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	default:
+		// An address may lead to a standby for a moment, while it moves to the new primary. Reads succeed there, and tell of the past: what was
+		// revoked since is live.
+		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
 	}
 	return config, nil
 }

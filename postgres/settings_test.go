@@ -22,7 +22,7 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, 5*time.Second, c.ConnectTimeout)
 	require.Equal(t, "entsession", c.RuntimeParams["application_name"])
 	require.Equal(t, "UTF8", c.RuntimeParams["client_encoding"])
-	require.Nil(t, c.ValidateConnect)
+	require.NotNil(t, c.ValidateConnect, "a standby is refused")
 
 	t.Setenv("PGPORT", "7777")
 	t.Setenv("PGUSER", "from_env")
@@ -88,13 +88,16 @@ func TestHosts(t *testing.T) {
 	}
 }
 
-func TestSeveralHostsWantAPrimary(t *testing.T) {
+func TestNoStandby(t *testing.T) {
 	t.Setenv("PGTARGETSESSIONATTRS", "")
 	c, err := configure(backend.Settings{Database: "d", Hostname: "db1:1,db2:2"})
 	require.NoError(t, err)
 	require.NotNil(t, c.ValidateConnect)
 	require.Contains(t, target(c), `at db1:1, db2:2 as`)
 	c, err = configure(backend.Settings{Database: "d", Hostname: "db1,db2", Params: map[string]string{"target_session_attrs": "any"}})
+	require.NoError(t, err)
+	require.Nil(t, c.ValidateConnect)
+	c, err = configure(backend.Settings{Database: "d", Hostname: "db1", Params: map[string]string{"target_session_attrs": "any"}})
 	require.NoError(t, err)
 	require.Nil(t, c.ValidateConnect)
 	t.Setenv("PGTARGETSESSIONATTRS", "any")

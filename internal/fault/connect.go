@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -13,6 +15,9 @@ type ConnectError struct {
 	Target string // which database, without secrets
 	Err    error  // without secrets
 	Kind   Kind
+	// Away is for how long no connection could be made, as far as the pool that tried knows. 0: it was the first one that failed, or
+	// nobody counts.
+	Away time.Duration
 }
 
 // Connecting makes a ConnectError of a driver's.
@@ -20,11 +25,25 @@ func Connecting(target string, err error) *ConnectError {
 	return &ConnectError{Target: target, Err: err, Kind: whileConnecting(err)}
 }
 
-// Error says where to and why.
-func (e *ConnectError) Error() string { return "connecting to " + e.Target + ": " + e.Err.Error() }
+// Error says where to and why, and for how long already.
+func (e *ConnectError) Error() string {
+	if e.Away < time.Second {
+		return "connecting to " + e.Target + ": " + e.Err.Error()
+	}
+	return fmt.Sprintf("connecting to %s, in vain for %v: %v", e.Target, e.Away.Truncate(time.Second), e.Err)
+}
 
 // Unwrap is the reason.
 func (e *ConnectError) Unwrap() error { return e.Err }
+
+// Away is for how long the database could not be connected to when this error came; 0 for any other error.
+func Away(err error) time.Duration {
+	var failed *ConnectError
+	if errors.As(err, &failed) {
+		return failed.Away
+	}
+	return 0
+}
 
 // connecting is the kind of an error that comes from connecting: the guard's, or that of a pgx driver without our guard.
 func connecting(err error) (Kind, bool) {
@@ -45,7 +64,8 @@ func whileConnecting(err error) Kind {
 	if errors.Is(err, context.Canceled) {
 		return Other
 	}
-	if errors.Is(err, pgconn.ErrReadOnlyConnection) { // target_session_attrs=read-write, and no host is
+	// target_session_attrs=read-write or primary, and no host is
+	if errors.Is(err, pgconn.ErrReadOnlyConnection) || errors.Is(err, pgconn.ErrStandbyConnection) {
 		return ReadOnly
 	}
 	if k, ok := coded(err); ok {

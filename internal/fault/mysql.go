@@ -2,6 +2,9 @@ package fault
 
 // mysqlNumbers are the error numbers of MySQL ("MySQL Error Message Reference", server errors) and MariaDB (its source,
 // sql/share/errmsg-utf8.txt; `perror NUMBER`). Those without a remark are in both and mean the same.
+//
+// Other are, among the rest, for another attempt ends the same way: 1045 and 1129 (the account or the host is refused), 1317 and 1969 (an
+// administrator or a limit ended the statement), 1021 and 1114 (the disk or the table is full), 3159 (TLS is asked for).
 var mysqlNumbers = map[uint16]Kind{
 	1020: Contention, // ER_CHECKREAD. MariaDB with innodb_snapshot_isolation: the row changed since the snapshot
 	1205: Contention, // ER_LOCK_WAIT_TIMEOUT. The transaction stays open
@@ -31,6 +34,7 @@ var mysqlNumbers = map[uint16]Kind{
 	2013: Lost, // CR_SERVER_LOST. The same
 	3169: Lost, // ER_SESSION_WAS_KILLED. MySQL
 
+	1036: ReadOnly, // ER_OPEN_AS_READONLY. MariaDB with innodb_read_only
 	1290: ReadOnly, // ER_OPTION_PREVENTS_STATEMENT: read_only, of all options the one that a store's statements may meet
 	1792: ReadOnly, // ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION: transaction_read_only
 	1836: ReadOnly, // ER_READ_ONLY_MODE

@@ -39,8 +39,9 @@ var sqlStates = map[string]Kind{
 	"53300": NotSent,    // too_many_connections
 	"55P03": Contention, // lock_not_available: lock_timeout, NOWAIT
 	"57P01": Lost,       // admin_shutdown. An idle connection that was ended finds it too: that can't be told apart
-	"57P02": Lost,       // crash_shutdown
+	"57P02": Lost,       // crash_shutdown. Others say it as a warning, and hang up
 	"57P03": NotSent,    // cannot_connect_now: starting, stopping or recovering
+	"57P04": Lost,       // database_dropped: on a replica, by its primary
 	"57P05": NotSent,    // idle_session_timeout: the session was gone before this statement was read
 }
 
@@ -60,14 +61,14 @@ func ofSQLState(code string, err error) Kind {
 		return StalePlan
 	}
 	switch code[:2] {
-	case "08": // connection exception. 08P01 is also what PgBouncer says of anything
+	case "08": // connection exception. 08P01 is also what PgBouncer says of anything, such as "query_wait_timeout", and hangs up
 		return Lost
 	case "23": // integrity constraint violation
 		return Constraint
-	case "40": // transaction rollback: 40001 serialization_failure, 40P01 deadlock_detected
+	case "40": // transaction rollback: 40001 serialization_failure (a replica's conflict with its primary too), 40P01 deadlock_detected
 		return Contention
 	}
-	return Other
+	return Other // among them 57014, query_canceled, and 53100, 53200, 53400 of a full disk, memory or limit: another attempt ends the same way
 }
 
 // planChanged tells "cached plan must not change result type" from all else that is 0A000, feature_not_supported. The

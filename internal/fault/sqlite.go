@@ -12,6 +12,7 @@ const (
 	sqliteBusy       = 5
 	sqliteLocked     = 6
 	sqliteReadOnly   = 8
+	sqliteProtocol   = 15
 	sqliteSchema     = 17
 	sqliteTooBig     = 18
 	sqliteConstraint = 19
@@ -28,7 +29,7 @@ func ofSQLite(code int, text string) Kind {
 		return Duplicate
 	}
 	switch code & 0xff {
-	case sqliteBusy, sqliteLocked:
+	case sqliteBusy, sqliteLocked, sqliteProtocol: // PROTOCOL: it lost the race for WAL's locks too often
 		return Contention
 	case sqliteReadOnly: // also READONLY_DBMOVED: the file was moved away under the connection
 		return ReadOnly
@@ -39,7 +40,7 @@ func ofSQLite(code int, text string) Kind {
 	case sqliteError:
 		return ofSQLiteText(text)
 	}
-	return Other
+	return Other // among them FULL, IOERR, CORRUPT, NOTADB, CANTOPEN: another attempt ends the same way
 }
 
 // ofSQLiteText is the one place where a text decides: for SQLite a missing table is an error like any other in the

@@ -23,7 +23,8 @@ func transport(err error) Kind {
 		return NotSent
 	}
 	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "dial" {
+	var name *net.DNSError
+	if errors.As(err, &op) && op.Op == "dial" || errors.As(err, &name) {
 		return NotSent
 	}
 	// A syscall.Errno passes for a net.Error, and may be a full disk: of those, only the listed ones are the network's.
@@ -42,5 +43,5 @@ func transport(err error) Kind {
 // gave them; the MySQL driver has errors of its own, see RegisterMySQL.
 var lost = []error{
 	io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, io.ErrShortWrite, net.ErrClosed,
-	syscall.ECONNRESET, syscall.EPIPE, syscall.ETIMEDOUT,
+	syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH,
 }

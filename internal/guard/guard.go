@@ -5,7 +5,7 @@
 //   - checks a connection that idled for long before it is used again, and replaces it when it is dead;
 //   - drops a connection once it has shown that it is of no use any more, such as one to a server that became read-only,
 //     and then all those that are older, for they have most likely met the same fate;
-//   - bounds how long connecting takes.
+//   - bounds how long connecting takes, and spares a database that is away the connections of all who want one (gate.go).
 //
 // This file makes connections, conn.go watches over them, stmt.go over their statements and transactions.
 package guard
@@ -69,6 +69,7 @@ type Connector struct {
 	options Options
 	start   time.Time
 	flushed atomic.Int64 // nanoseconds from start to the last flush, 0 when there was none
+	gate    gate
 }
 
 // New wraps a driver's connector, whose connections must be a Conn.
@@ -87,16 +88,36 @@ func (c *Connector) Close() error {
 	return nil
 }
 
-// Connect makes a connection and prepares it. Its error is a *fault.ConnectError.
+// Connect makes a connection and prepares it, unless the database is known to be away. Its error is a *fault.ConnectError.
 func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
+	if err := c.gate.enter(ctx); err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	made, err := c.connect(ctx)
+	var failed *fault.ConnectError
+	if err != nil {
+		failed = c.failed(ctx, err)
+	}
+	c.gate.leave(ctx, began, failed)
+	if failed != nil {
+		return nil, failed
+	}
+	return made, nil
+}
+
+// Away is the error of the last connection that could not be made, while none can be; else nil.
+func (c *Connector) Away() error { return c.gate.now() }
+
+func (c *Connector) connect(ctx context.Context) (driver.Conn, error) {
 	born := c.age() // as old as what the server may have been asked first
 	opened, err := c.open(ctx)
 	if err != nil {
-		return nil, c.failed(ctx, err)
+		return nil, err
 	}
 	inner, ok := opened.(Conn)
 	if !ok {
-		return nil, c.failed(ctx, errors.Join(fmt.Errorf("the driver's %T can do too little", opened), opened.Close()))
+		return nil, errors.Join(fmt.Errorf("the driver's %T can do too little", opened), opened.Close())
 	}
 	if err := c.prepare(ctx, inner); err != nil {
 		_ = inner.Close() // the error that led here says more
@@ -149,12 +170,20 @@ func (c *Connector) prepare(ctx context.Context, inner Conn) error {
 // failed tells the end of the caller's context from that of the time that a driver gives a connection. Both say
 // "deadline exceeded".
 func (c *Connector) failed(ctx context.Context, err error) *fault.ConnectError {
-	failed := fault.Connecting(c.options.Target, err)
-	// The network may notice a deadline a moment before the context does.
-	if deadline, ok := ctx.Deadline(); ctx.Err() != nil || ok && !time.Now().Before(deadline) {
+	failed, ok := err.(*fault.ConnectError)
+	if !ok {
+		failed = fault.Connecting(c.options.Target, err)
+	}
+	if over(ctx) {
 		failed.Kind = fault.Other
 	}
 	return failed
+}
+
+// over tells whether a caller's context has ended. The network may notice a deadline a moment before the context does.
+func over(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
 // flush has all connections that exist now replaced before their next use.

@@ -16,6 +16,8 @@ type proxy struct {
 	port int
 	sent atomic.Int64 // bytes from the pool to the server
 	mute atomic.Bool  // what comes is swallowed
+	shut atomic.Bool  // who comes is sent away
+	came atomic.Int64 // connections
 
 	listener net.Listener
 	mu       sync.Mutex
@@ -33,6 +35,11 @@ func newProxy(t *testing.T, host string, port int) *proxy {
 			client, err := listener.Accept()
 			if err != nil {
 				return
+			}
+			p.came.Add(1)
+			if p.shut.Load() {
+				_ = client.Close()
+				continue
 			}
 			server, err := net.Dial("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 			if err != nil {

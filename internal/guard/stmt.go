@@ -86,6 +86,10 @@ func (t *tx) Commit() error {
 	c := (*conn)(t)
 	if c.connector.options.EndByStatement {
 		_, err := c.inner.ExecContext(c.txCtx, "COMMIT", nil)
+		if err != nil {
+			// A context that ended just before it kept it from being sent: the next one to use the connection would be within this transaction.
+			c.bad = true
+		}
 		return c.seen(err)
 	}
 	return c.seen(c.tx.Commit())

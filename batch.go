@@ -85,7 +85,7 @@ func (s *Store) newLanes(set *stmt.Set) *lanes {
 	if l.text != nil {
 		l.load, l.check = newLane(l, s.connections(), false, l.runLoad), newLane(l, s.connections(), false, l.runCheck)
 		if set.Table.Dialect == dialect.SQLite {
-			l.write = newLane(l, 1, false, l.runStatements)
+			l.write = newLane(l, 1, true, l.runStatements)
 		} else {
 			l.touch, l.remove = newLane(l, s.connections(), true, l.runTouch), newLane(l, s.connections(), true, l.runRemove)
 		}
@@ -126,7 +126,9 @@ func newLane[T any](l *lanes, places int, changes bool, run func(context.Context
 		cost, least = priceWriting, 2 // they have the log in common: two batches keep it busy
 	}
 	lane = batch.New(batch.Config[T]{
-		Context: l.store.batchLife, Batches: &l.store.batches, Places: places, Least: least, Price: cost, Calls: maxCalls, Bytes: maxBytes, Queue: cfg.MaxQueue, Timeout: cfg.StatementTimeout, Always: l.store.together,
+		Context: l.store.batchLife, Batches: &l.store.batches, Places: places, Least: least, Price: cost, Calls: maxCalls, Bytes: maxBytes, Queue: cfg.MaxQueue, Timeout: cfg.StatementTimeout,
+		// SQLite's commit waits for the disk in this process, and nothing can interrupt it: a caller can leave only what runs elsewhere.
+		Always: l.store.together || changes && l.set.Table.Dialect == dialect.SQLite,
 		Run: func(ctx context.Context, calls []*batch.Call[T]) error {
 			err := run(ctx, lane, calls)
 			if err == nil || everyones(err) {

@@ -16,6 +16,14 @@ import (
 
 // runStatements runs SQLite's changes one after the other in one transaction. SQLite undoes a statement that fails, and only that.
 func (l *lanes) runStatements(ctx context.Context, _ *batch.Lane[writing], calls []*batch.Call[writing]) error {
+	if len(calls) == 1 { // a transaction of its own
+		c := calls[0]
+		err := l.store.write(ctx, func() error { return c.Val.run(ctx, l.store.db) })
+		if rows(err) {
+			c.Err, err = err, nil
+		}
+		return err
+	}
 	return l.store.atomically(ctx, func(ctx context.Context, q wire.Querier) error {
 		for _, c := range calls {
 			w := &c.Val

@@ -1,6 +1,7 @@
 package entsession
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -91,6 +92,11 @@ type Config struct {
 	// any request takes. Defaults to ten minutes; a negative value means none.
 	PurgeGrace time.Duration
 
+	// ColumnsFunc gives extra columns from the context of a Create, Save, Update or Rotate, such as the client's address, and of what an adapter
+	// writes for a session manager. Columns that the call itself names win; a Save writes those that differ from what was loaded. It is called by
+	// many goroutines at once, and must not call the store. Defaults to none.
+	ColumnsFunc func(ctx context.Context) []Column `yaml:"-"`
+
 	// Rand draws from [0, 1) for the purge; it is called by many goroutines at once. Defaults to math/rand/v2.
 	Rand func() float64
 	// Logger hears what happens off the request's path, such as an automatic purge that failed. Never an id, never a
@@ -116,7 +122,7 @@ func (c Config) Format(f fmt.State, verb rune) {
 			}
 		}
 	}
-	c.Rand, c.Logger = nil, nil // of which only addresses would be seen
+	c.Rand, c.Logger, c.ColumnsFunc = nil, nil, nil // of which only addresses would be seen
 	fmt.Fprintf(f, fmt.FormatString(f, verb), plain(c))
 }
 

@@ -73,6 +73,7 @@ func (s *Store) retry(ctx context.Context, f func(ctx context.Context, set *stmt
 	for n, stale := 1, false; ; n++ {
 		err := s.once(ctx, f, a)
 		if err == nil {
+			s.budget.earn()
 			return nil
 		}
 		if a.unsure && (errors.Is(err, ErrOverloaded) || errors.Is(err, ErrClosed)) {
@@ -102,7 +103,7 @@ func (s *Store) retry(ctx context.Context, f func(ctx context.Context, set *stmt
 		default:
 			return late(ctx, err)
 		}
-		if n == maxAttempts || !s.pause(ctx, n) {
+		if n == maxAttempts || !s.mayRetry(kind, err) || !s.pause(ctx, n) {
 			return late(ctx, err)
 		}
 		s.retries.Add(1)
@@ -117,6 +118,8 @@ func late(ctx context.Context, err error) error {
 		cause = context.DeadlineExceeded
 	}
 	switch {
+	case cause == nil && errors.Is(err, context.DeadlineExceeded) && fault.Of(err) == fault.Other:
+		return &unavailable{fmt.Errorf("statement timeout: %w", err)}
 	case cause == nil, errors.Is(err, cause), errors.Is(err, ErrNotFound), errors.Is(err, ErrConflict), errors.Is(err, ErrTooLarge):
 		return err
 	}

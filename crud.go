@@ -25,7 +25,7 @@ func (s *Store) Create(ctx context.Context, data []byte, cols ...Column) (*Sessi
 		return nil, s.fail("create", err, r)
 	}
 	sess := &Session{Data: slices.Clone(data), ref: r}
-	sess.Set(cols...)
+	sess.Set(s.fromContext(ctx, cols)...)
 	err := s.encoded(sess.Data, func(text string) error { return s.create(ctx, sess, text) })
 	if err != nil {
 		return nil, s.fail("create", err, r)

@@ -25,9 +25,15 @@ var (
 	// ErrInvalidID means that a method was given a *Session that no method of the store returned.
 	ErrInvalidID = errors.New("entsession: not a session of this store")
 
-	// ErrOverloaded means that Config.MaxQueue calls of this kind were waiting for the database already. Nothing was sent: answer
-	// with "503 Service Unavailable", or try again later.
-	ErrOverloaded = errors.New("entsession: too many calls are waiting for the database (MaxQueue)")
+	// ErrOverloaded means that Config.MaxQueue calls of this kind were waiting for the database already (and from Health, that every
+	// connection is in use). Nothing was sent: answer with "503 Service Unavailable", or try again later.
+	ErrOverloaded = errors.New("entsession: too many calls are waiting for the database")
+
+	// ErrUnavailable means that the database can't be used now: it can't be reached, or its connection broke, or it takes no writes, or it did
+	// not answer within Config.StatementTimeout. Trying again at once was done already, where that could help: answer "503 Service
+	// Unavailable". A change may have been made nevertheless, if its connection broke before the answer came. The error's text, and the
+	// errors that it wraps, say what happened.
+	ErrUnavailable = errors.New("entsession: database is unavailable")
 
 	// ErrClosed means that the store is closed.
 	ErrClosed = errors.New("entsession: store is closed")
@@ -64,8 +70,11 @@ func (s *Store) failed(doing string, err error, secrets *ref) error {
 	case s.closed.Load():
 		return ErrClosed
 	}
+	kind := fault.Of(err)
 	err = redact(err, secrets)
-	switch fault.Of(err) {
+	switch kind {
+	case fault.Lost, fault.NotSent, fault.ReadOnly:
+		err = &unavailable{err}
 	case fault.NoTable:
 		return fmt.Errorf("entsession: %s: table %s does not exist: create it with Store.Migrate, `entsession migrate apply` or `atlas migrate apply`: %w", doing, s.table, err)
 	case fault.NoColumn:
@@ -73,6 +82,13 @@ func (s *Store) failed(doing string, err error, secrets *ref) error {
 	}
 	return fmt.Errorf("entsession: %s: %w", doing, err)
 }
+
+// unavailable is an error that is ErrUnavailable too.
+type unavailable struct{ err error }
+
+func (e *unavailable) Error() string        { return "database is unavailable: " + e.err.Error() }
+func (e *unavailable) Is(target error) bool { return target == ErrUnavailable }
+func (e *unavailable) Unwrap() error        { return e.err }
 
 // redacted is an error whose text named an id. Its text does no longer, and the errors below it are out of a printer's reach.
 type redacted struct {

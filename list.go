@@ -1,10 +1,13 @@
 package entsession
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"time"
 
 	entsql "entgo.io/ent/dialect/sql"
 
@@ -12,8 +15,12 @@ import (
 	"github.com/entsession/entsession/internal/wire"
 )
 
-// maxPasses bounds Revoke. Two are enough unless a session is rotated again in between, each rotation after a request of its own.
-const maxPasses = 20
+// What bounds Revoke: both must be over. Two passes are enough unless a session is rotated again in between, each rotation after a request of its
+// own. The time lets the second end in which the call began, see Revoke.
+const (
+	maxPasses     = 20
+	maxPassesTime = 2 * time.Second
+)
 
 // page is how many sessions List reads at a time: at the default payload limit that many fit into memory anywhere.
 const page = 100
@@ -123,30 +130,46 @@ func (s *Store) query(ctx context.Context, render func(*stmt.Set) (string, []any
 
 // Revoke ends every live session of this application that matches every predicate, as Delete does, and returns how many there
 // were. Without a predicate it ends them all. For one of a user's devices, name the user and the key that List
-// gave: Revoke(ctx, session.Subject("42"), session.ID(key)).
+// gave: Revoke(ctx, session.Subject("42"), session.ID(key)). Sessions that are created while it runs are new ones, which it may end or leave.
 func (s *Store) Revoke(ctx context.Context, where ...func(*entsql.Selector)) (int, error) {
 	if err := s.begin(ctx); err != nil {
 		return 0, s.fail("revoke", err, nil)
 	}
-	total := 0
-	// Until none is left to be seen: a Rotate under way may be making a new row that the statement was too early for. While it is, its old row
-	// is still seen to be live; the next pass waits for its lock, and the one after meets the new row. The number is bounded for those who sign in
-	// faster than they are signed out, and then nil would be a lie.
+	total, err := s.revokeAll(ctx, where)
+	return total, s.fail("revoke", err, nil)
+}
+
+// revokeAll works until none is left to be seen: a Rotate under way may be making a new row that the statement was too early for. While it is, its
+// old row is still seen to be live; the next pass waits for its lock, and the one after meets the new row. A Rotate keeps the time of creation, so
+// that those who sign in meanwhile, faster than they could be signed out, need not be waited for. What matches only now though it is older,
+// and all of a table that does not know when a row was created, can't be told from what a Rotate has saved: the number is bounded, and
+// then nil would be a lie.
+func (s *Store) revokeAll(ctx context.Context, where []func(*entsql.Selector)) (total int, err error) {
+	began, older := time.Now(), where
 	for pass := 1; ; pass++ {
 		n, err := s.revoke(ctx, where)
 		total += n
-		left := false
-		if err == nil {
-			left, err = s.any(ctx, where)
-		}
 		if err != nil {
-			return total, s.fail("revoke", err, nil)
+			return total, err
 		}
-		if !left {
+		left, err := s.any(ctx, older)
+		switch {
+		case err != nil:
+			return total, err
+		case !left:
 			return total, nil
+		case pass >= maxPasses && time.Since(began) > maxPassesTime:
+			return total, fmt.Errorf("%d were ended, and sessions that match still appear after %d passes: call it again", total, pass)
 		}
-		if pass == maxPasses {
-			return total, s.fail("revoke", fmt.Errorf("%d were ended, and sessions that match still appear after %d passes: call it again", total, pass), nil)
+		if set := s.set.Load(); pass == 1 && set != nil && set.Table.HasCreated {
+			now, err := s.now(ctx)
+			if err != nil {
+				return total, err
+			}
+			older = append(slices.Clone(where), entsql.FieldLTE(stmt.Created, now))
+		}
+		if pass > 1 && !s.pause(ctx, pass) {
+			return total, cmp.Or(ctx.Err(), ErrClosed)
 		}
 	}
 }
@@ -157,6 +180,17 @@ func (s *Store) any(ctx context.Context, where []func(*entsql.Selector)) (found 
 		func() { found = false },
 		func(_ *stmt.Set, row wire.Row) error { found = true; return nil })
 	return found, err
+}
+
+// now is the database's second.
+func (s *Store) now(ctx context.Context) (now int64, err error) {
+	err = s.query(ctx, func(set *stmt.Set) (string, []any, error) { return "SELECT " + set.Table.Now(), []any{}, nil },
+		func() {},
+		func(_ *stmt.Set, row wire.Row) (err error) {
+			now, err = row.Int(0)
+			return err
+		})
+	return now, err
 }
 
 func (s *Store) revoke(ctx context.Context, where []func(*entsql.Selector)) (int, error) {

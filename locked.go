@@ -105,7 +105,12 @@ func (l *lanes) locked(ctx context.Context, many *stmt.Many, args []any, unique 
 		if err != nil || len(keys) == 0 {
 			return err
 		}
-		_, err = exec(ctx, q, many.Text(len(keys)), l.set.KeyArgs(args, keys, l.store.cfg.Application))
+		n, err := exec(ctx, q, many.Text(len(keys)), l.set.KeyArgs(args, keys, l.store.cfg.Application))
+		if err == nil && n != int64(len(keys)) { // a second has ended since they were locked, and sessions with it; which, their callers find out
+			for _, c := range unique {
+				c.Alone()
+			}
+		}
 		return err
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/fnv"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -140,7 +141,11 @@ func (s *Store) beginPurge(ctx context.Context) (dialect.Tx, error) {
 	}
 	detached, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer context.AfterFunc(ctx, cancel)() // to wait for a connection, it obeys
-	return s.drv.Tx(detached)
+	tx, err := s.drv.Tx(detached)
+	if err != nil && ctx.Err() != nil {
+		err = ctx.Err() // not that of the detached one
+	}
+	return tx, err
 }
 
 func expiredKeys(ctx context.Context, tx wire.Querier, set *stmt.Set, cfg Config) (keys []string, err error) {
@@ -183,7 +188,7 @@ func (s *Store) lockPurge(ctx context.Context, tx wire.Querier) (unlock func(), 
 		}
 	}
 	switch {
-	case err != nil && fault.Of(err) == fault.Other && ctx.Err() == nil:
+	case err != nil && fault.Of(err) == fault.Other && noLocks(err):
 		p.mu.Lock()
 		p.lockless = true
 		p.mu.Unlock()
@@ -195,6 +200,18 @@ func (s *Store) lockPurge(ctx context.Context, tx wire.Querier) (unlock func(), 
 		return nil, errBusy
 	}
 	return unlock, nil
+}
+
+// noLocks tells whether a database says that it has no such locks, or none for us. Whatever else may be wrong is wrong for now.
+func noLocks(err error) bool {
+	return slices.Contains([]string{
+		"SQLSTATE 0A000", // feature_not_supported
+		"SQLSTATE 42883", // undefined_function
+		"SQLSTATE 42501", // insufficient_privilege
+		"error 1105",     // ER_UNKNOWN_ERROR: Percona XtraDB Cluster in its strict mode "prohibits use of GET_LOCK"
+		"error 1235",     // ER_NOT_SUPPORTED_YET: Galera of MariaDB
+		"error 1305",     // ER_SP_DOES_NOT_EXIST: no such function
+	}, fault.Code(err))
 }
 
 func (s *Store) log(level slog.Level, msg string, attrs ...slog.Attr) {

@@ -30,6 +30,7 @@ func (s *Store) Rotate(ctx context.Context, id string, cols ...Column) (*Session
 	}
 	fresh := newID()
 	to := &ref{id: fresh, key: s.key(fresh)}
+	cols = s.fromContext(ctx, cols)
 	sess, err := s.rotate(ctx, r, to, cols, payload.Encode)
 	if err != nil && fault.Of(err) == fault.Charset {
 		sess, err = s.rotate(ctx, r, to, cols, payload.Opaque)

@@ -32,6 +32,7 @@ func (s *Store) save(ctx context.Context, sess *Session, cols []Column) error {
 	for _, c := range cols {
 		staged = stage(staged, c)
 	}
+	staged = s.fromContextFor(ctx, sess, staged)
 	version := newVersion()
 	return s.encoded(sess.Data, func(text string) error {
 		return s.retry(ctx, func(ctx context.Context, set *stmt.Set, a attempt) error {

@@ -14,8 +14,9 @@ import (
 type Stats struct {
 	// Lanes are the queues in which calls of one kind wait for a place in a batch. A kind appears after its first call.
 	Lanes []LaneStats
-	// Retries counts statements that were sent again after a lost connection, a deadlock and the like.
-	Retries uint64
+	// Retries counts statements that were sent again after a lost connection, a deadlock and the like, and RetriesRefused errors that were
+	// returned without trying again, because the database was away for long or all retries were spent: see docs/faults.md.
+	Retries, RetriesRefused uint64
 	// Pool is the pool of connections: what database/sql says of it. Zero for a driver whose pool is not known.
 	Pool sql.DBStats
 }
@@ -43,7 +44,7 @@ type LaneStats struct {
 
 // Stats tells what the store has done so far, and where calls wait.
 func (s *Store) Stats() Stats {
-	out := Stats{Retries: s.retries.Load()}
+	out := Stats{Retries: s.retries.Load(), RetriesRefused: s.budget.refused.Load()}
 	if p, ok := s.db.(*wire.Pool); ok {
 		out.Pool = p.DB().Stats()
 	}

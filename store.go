@@ -45,11 +45,15 @@ type Store struct {
 	batchLife context.Context // of theirs
 	batchEnd  context.CancelFunc
 	retries   atomic.Uint64
+	budget    budget // of retries
+	health    health
+	gate      interface{ Away() error } // nil when the pool is the application's
 
 	writer chan struct{} // SQLite takes one writer at a time: better to queue here than to poll the file's lock
 	purger purger
 
 	closed  atomic.Bool
+	end     func() error // Close, once
 	closing context.CancelFunc
 	life    context.Context // ends with Close
 	tasks   sync.WaitGroup  // goroutines of the store's own
@@ -84,6 +88,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	pool.SetConnMaxIdleTime(cfg.ConnMaxIdleTime)
 	s := newStore(entsql.OpenDB(b.Dialect, pool), cfg)
 	s.pool = pool
+	s.gate, _ = connector.(interface{ Away() error })
 	for n := 1; ; n++ {
 		err := pool.PingContext(ctx)
 		if err == nil {
@@ -93,7 +98,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		if fault.Of(err) == fault.Contention && n < maxAttempts && s.pause(ctx, n) {
 			continue
 		}
-		return nil, errors.Join(fmt.Errorf("entsession: open: %w", err), s.Close())
+		return nil, errors.Join(s.fail("open", err, nil), s.Close())
 	}
 }
 
@@ -148,6 +153,7 @@ func newStore(drv dialect.Driver, cfg Config) *Store {
 	if table.Dialect == dialect.SQLite {
 		s.writer = make(chan struct{}, 1)
 	}
+	s.end = sync.OnceValue(s.close)
 	return s
 }
 
@@ -156,14 +162,14 @@ func newStore(drv dialect.Driver, cfg Config) *Store {
 func (s *Store) Client() *ent.Client { return s.client }
 
 // Close ends the store's background work, waits for the statements under way and closes the pool. Calls that would need another
-// statement, and all later ones, return ErrClosed. Closing twice is fine. A function given to Update must not call it.
-func (s *Store) Close() error {
+// statement, and all later ones, return ErrClosed. Closing twice is fine: each returns when all is done. A function given to Update
+// must not call it.
+func (s *Store) Close() error { return s.end() }
+
+func (s *Store) close() error {
 	s.purger.mu.Lock() // a draw that comes first has counted its task, one that comes later sees that the store is closed
-	closed := s.closed.Swap(true)
+	s.closed.Store(true)
 	s.purger.mu.Unlock()
-	if closed {
-		return nil
-	}
 	s.closing()
 	s.tasks.Wait()
 	s.closeLanes()

@@ -125,7 +125,7 @@ func (u *update) lockedAs(ctx context.Context, encode func([]byte) string) (*Ses
 			if err := s.fits(sess.Data); err != nil {
 				return err
 			}
-			return s.saveOn(ctx, tx, set, sess, encode(sess.Data), version, sess.staged, attempt{})
+			return s.saveOn(ctx, tx, set, sess, encode(sess.Data), version, s.fromContextFor(ctx, sess, sess.staged), attempt{})
 		})
 	})
 	return sess, err

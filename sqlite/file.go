@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"modernc.org/sqlite"
@@ -20,6 +21,7 @@ import (
 type file struct {
 	driver.Connector
 	path  string
+	fresh bool          // a file that is missing is to be made
 	every time.Duration // how often it is looked at whether the file is still the same
 }
 
@@ -31,11 +33,15 @@ func newFile(path string, query url.Values, every time.Duration) (driver.Connect
 	if query.Get("vfs") != "" { // where its files are, only it knows
 		return &plain{inner}, nil
 	}
-	return &file{Connector: inner, path: path, every: every}, nil
+	mode := query.Get("mode")
+	return &file{Connector: inner, path: path, fresh: mode == "" || mode == "rwc", every: every}, nil
 }
 
 // Connect implements driver.Connector.
 func (f *file) Connect(ctx context.Context) (driver.Conn, error) {
+	if f.fresh {
+		f.create()
+	}
 	inner, err := f.Connector.Connect(ctx)
 	if err != nil {
 		return nil, f.explain(err)
@@ -46,6 +52,20 @@ func (f *file) Connect(ctx context.Context) (driver.Conn, error) {
 	}
 	kept := keepStatements(inner)
 	return &conn{Conn: kept, Validator: kept, file: f, opened: info, looked: time.Now()}, nil
+}
+
+// creating is held while a new file is open outside of SQLite: closing it takes away the locks that SQLite has on it in this process
+// (sqlite.org/howtocorrupt.html, 2.2).
+var creating sync.Mutex
+
+// create makes a missing file before SQLite does, which would let the umask decide who may read the sessions. The files beside it (-wal, -shm,
+// -journal) get the same mode from SQLite. One that exists keeps its own. What goes wrong here goes wrong with SQLite again, and is explained there.
+func (f *file) create() {
+	creating.Lock()
+	defer creating.Unlock()
+	if made, err := os.OpenFile(f.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err == nil {
+		_ = made.Close()
+	}
 }
 
 // plain opens connections to whatever a VFS makes of the name.

@@ -25,7 +25,7 @@ func TestErrorsAndPanics(t *testing.T) {
 		}
 		return err
 	}
-	for _, want := range []string{"failed", "panic: oh"} {
+	for _, want := range []string{"failed", "outcome unknown: panic: oh"} {
 		panics.Store(want != "failed")
 		place := g.hold(t)
 		a, b := g.call(ctx, 1, 0), g.call(ctx, 2, 0)

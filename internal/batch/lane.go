@@ -74,7 +74,7 @@ type Config[T any] struct {
 	// Context is what Run gets; Batches counts the goroutines, for those who wait for batches whose callers have all left.
 	Context context.Context
 	Batches *sync.WaitGroup
-	// Always sends lone calls through Run too: for tests.
+	// Always sends lone calls through Run too.
 	Always bool
 }
 
@@ -301,12 +301,12 @@ func (l *Lane[T]) take(calls []*Call[T]) []*Call[T] {
 	return calls
 }
 
-// run runs a batch. A panic is an error of all its calls.
+// run runs a batch. A panic is an error of all its calls, and may have come after the commit.
 func (l *Lane[T]) run(calls []*Call[T]) {
 	var err error
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
+			err = fmt.Errorf("outcome unknown: panic: %v", p)
 		}
 		if err != nil {
 			for _, c := range calls {

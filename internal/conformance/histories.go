@@ -17,6 +17,7 @@ import (
 
 	"github.com/entsession/entsession"
 	"github.com/entsession/entsession/internal/dbtest"
+	"github.com/entsession/entsession/internal/history"
 )
 
 // Histories at random: a few dozen goroutines work on a few sessions, so few that calls for one id meet all the time. Each call is
@@ -24,13 +25,13 @@ import (
 // its beginning and its end (linearizability; Herlihy and Wing, "Linearizability: A Correctness Condition for Concurrent Objects", 1990).
 //
 // This file runs them; histories_calls.go and histories_list.go draw the calls, histories_world.go is what the goroutines share,
-// histories_answers.go has the errors that may come, histories_model.go the model of a session.
+// histories_answers.go has the errors that may come; internal/history has the model of a session.
 
 const (
 	// seedVar takes the seed of a run, which a failure prints: the same calls are drawn again. What meets what is up to the scheduler.
 	seedVar = "ENTSESSION_TEST_SEED"
 	// lengthVar makes the run last that long, such as 10m, and tell how it went. Give go test a -timeout beyond it.
-	lengthVar = "ENTSESSION_TEST_HISTORIES"
+	lengthVar = "ENTSESSION_TEST_history.ORIES"
 )
 
 const (
@@ -68,8 +69,8 @@ func testHistories(t *testing.T, e *env) {
 		counted, events := w.run(rand.New(rand.NewPCG(seed, uint64(n))))
 		for what, n := range counted {
 			total[what] += n
-			if strings.HasSuffix(what, " "+string(unknown)) {
-				total[string(unknown)] += n
+			if strings.HasSuffix(what, " "+string(history.Unknown)) {
+				total[string(history.Unknown)] += n
 			}
 		}
 		if t.Failed() {
@@ -114,7 +115,7 @@ func historySettings(t *testing.T) (seed uint64, length time.Duration) {
 }
 
 // run lets the workers do one history, and looks at what is left. It returns how often what was done, and what is to be checked.
-func (w *world) run(rng *rand.Rand) (counts, []*event) {
+func (w *world) run(rng *rand.Rand) (counts, []*history.Event) {
 	workers := make([]*worker, historyWorkers)
 	w.cancels = make([]func(), len(workers))
 	within, cancel := context.WithTimeout(ctx, historyLimit)
@@ -135,7 +136,7 @@ func (w *world) run(rng *rand.Rand) (counts, []*event) {
 	wg.Wait()
 	last := &worker{world: w, number: len(workers), rng: rng, counts: counts{}, quiet: true}
 	last.look()
-	total, events := counts{}, []*event{}
+	total, events := counts{}, []*history.Event{}
 	for _, worker := range append(workers, last) {
 		for what, n := range worker.counts {
 			total[what] += n
@@ -143,7 +144,7 @@ func (w *world) run(rng *rand.Rand) (counts, []*event) {
 		events = append(events, worker.events...)
 	}
 	for _, ev := range events {
-		ev.id, ev.toID = w.idOf(ev.key), w.idOf(ev.to)
+		ev.ID, ev.ToID = w.idOf(ev.Key), w.idOf(ev.To)
 	}
 	return total, events
 }
@@ -191,7 +192,7 @@ func (r *report) progress(total counts) {
 	r.next = r.next.Add(r.every)
 	calls := 0
 	for what, n := range total {
-		if what != string(unknown) {
+		if what != string(history.Unknown) {
 			calls += n
 		}
 	}
@@ -213,3 +214,14 @@ func (e *env) byDefault(change func(*entsession.Config)) *entsession.Store {
 
 // strict tells whether the database is one that checks lengths and types.
 func (e *env) strict() bool { return e.db.Kind.Dialect != dbtest.SQLite }
+
+// checkHistory checks one session after the other: nothing that a call does reaches two of them.
+func checkHistory(t *testing.T, events []*history.Event) {
+	t.Helper()
+	for _, calls := range history.ByFamily(events) {
+		if err := history.Check(calls, checkLimit); err != nil {
+			t.Error(err)
+			return
+		}
+	}
+}

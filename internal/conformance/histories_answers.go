@@ -10,25 +10,26 @@ import (
 
 	"github.com/entsession/entsession"
 	"github.com/entsession/entsession/internal/fault"
+	"github.com/entsession/entsession/internal/history"
 )
 
 // sentinels are the errors that each operation may answer with while nothing is wrong. Any other ends the test.
-var sentinels = map[op][]error{
-	opCreate: nil,
-	opLoad:   {entsession.ErrNotFound},
-	opSave:   {entsession.ErrNotFound, entsession.ErrConflict},
-	opUpdate: {entsession.ErrNotFound},
-	opTouch:  {entsession.ErrNotFound},
-	opRotate: {entsession.ErrNotFound},
-	opDelete: nil,
-	opRevoke: nil,
-	opList:   nil,
+var sentinels = map[history.Op][]error{
+	history.Create: nil,
+	history.Load:   {entsession.ErrNotFound},
+	history.Save:   {entsession.ErrNotFound, entsession.ErrConflict},
+	history.Update: {entsession.ErrNotFound},
+	history.Touch:  {entsession.ErrNotFound},
+	history.Rotate: {entsession.ErrNotFound},
+	history.Delete: nil,
+	history.Revoke: nil,
+	history.List:   nil,
 }
 
 // refusal is a write that must fail alone, and the error that it must fail with.
 type refusal struct {
 	what    string
-	on      []op
+	on      []history.Op
 	strict  bool // on a database that checks lengths and types
 	cols    []entsession.Column
 	large   bool
@@ -41,7 +42,7 @@ const largest = 2000
 
 var errMine = errors.New("the function changed its mind")
 
-var anyWrite = []op{opCreate, opSave, opUpdate, opRotate}
+var anyWrite = []history.Op{history.Create, history.Save, history.Update, history.Rotate}
 
 var refusals = []refusal{
 	{what: "a check", on: anyWrite, cols: set("seat", 13), is: ofKind(fault.Constraint)},
@@ -52,8 +53,8 @@ var refusals = []refusal{
 	{what: "no value of a database's", on: anyWrite, cols: set("seat", struct{ X chan int }{}), is: ofKind(fault.Other)},
 	{what: "no such column", on: anyWrite, cols: set("nope", 1), is: columnError("nope")},
 	{what: "the store's own column", on: anyWrite, cols: set("version", 1), is: columnError("version")},
-	{what: "too large a payload", on: []op{opCreate, opSave, opUpdate}, large: true, is: func(err error) bool { return errors.Is(err, entsession.ErrTooLarge) }},
-	{what: "the function's error", on: []op{opUpdate}, abandon: true, is: func(err error) bool { return err == errMine }},
+	{what: "too large a payload", on: []history.Op{history.Create, history.Save, history.Update}, large: true, is: func(err error) bool { return errors.Is(err, entsession.ErrTooLarge) }},
+	{what: "the function's error", on: []history.Op{history.Update}, abandon: true, is: func(err error) bool { return err == errMine }},
 }
 
 func set(column string, value any) []entsession.Column {
@@ -83,7 +84,7 @@ func ofKind(kinds ...fault.Kind) func(error) bool {
 }
 
 // refuse draws what is wrong with a write: most often nothing.
-func (w *worker) refuse(o op) *refusal {
+func (w *worker) refuse(o history.Op) *refusal {
 	if w.rng.IntN(9) > 0 {
 		return nil
 	}
@@ -122,31 +123,31 @@ func (w *worker) patience() patience {
 }
 
 // judge tells what an error means, and ends the test if it should not have come.
-func (w *worker) judge(o op, p patience, r *refusal, id *ident, err error) (out outcome) {
+func (w *worker) judge(o history.Op, p patience, r *refusal, id *ident, err error) (out history.Outcome) {
 	defer p.release()
 	defer func() { w.counts[string(o)+" "+string(out)]++ }()
 	w.secret(o, id, err)
 	switch {
 	case p.before && p.Err() == context.Canceled && errors.Is(err, context.Canceled):
-		return failed
+		return history.Failed
 	case p.before:
 		w.e.Errorf("%s: %v, and its context had ended before it began", o, err)
 	case err == nil && r == nil:
-		return done
+		return history.Done
 	case err == nil:
 		w.e.Errorf("%s: succeeded with %s", o, r.what)
 	case slices.ContainsFunc(sentinels[o], func(s error) bool { return errors.Is(err, s) }):
 		if errors.Is(err, entsession.ErrConflict) {
-			return conflict
+			return history.Conflict
 		}
-		return notFound
+		return history.NotFound
 	case r != nil && r.is(err):
-		return failed
+		return history.Failed
 	case p.ends != nil && errors.Is(err, p.ends):
 		if r != nil {
-			return failed
+			return history.Failed
 		}
-		return unknown
+		return history.Unknown
 	case w.within.Err() != nil:
 		w.e.Errorf("%s: no answer within %v: %v", o, historyLimit, err)
 	case r != nil:
@@ -156,11 +157,11 @@ func (w *worker) judge(o op, p patience, r *refusal, id *ident, err error) (out 
 	default:
 		w.e.Errorf("%s: %v", o, err)
 	}
-	return failed
+	return history.Failed
 }
 
 // secret checks that an error tells no id.
-func (w *worker) secret(o op, id *ident, err error) {
+func (w *worker) secret(o history.Op, id *ident, err error) {
 	if err == nil || slices.ContainsFunc(sentinels[o], func(s error) bool { return err == s }) {
 		return
 	}
@@ -173,14 +174,14 @@ func (w *worker) secret(o op, id *ident, err error) {
 }
 
 // rowOf is what a session object holds. A new session has those columns only that it was given.
-func (w *worker) rowOf(s *entsession.Session) row {
-	r := row{data: string(s.Data)}
+func (w *worker) rowOf(s *entsession.Session) history.Row {
+	r := history.Row{Data: string(s.Data)}
 	var subject, seat error
 	if _, ok := s.Get("subject"); ok {
-		r.subject, subject = entsession.Get[string](s, "subject")
+		r.Subject, subject = entsession.Get[string](s, "subject")
 	}
 	if _, ok := s.Get("seat"); ok {
-		r.seat, seat = entsession.Get[int64](s, "seat")
+		r.Seat, seat = entsession.Get[int64](s, "seat")
 	}
 	if err := errors.Join(subject, seat); err != nil {
 		w.e.Errorf("reading a column: %v", err)

@@ -12,6 +12,7 @@ import (
 	"github.com/entsession/entsession"
 	"github.com/entsession/entsession/ent/session"
 	"github.com/entsession/entsession/internal/fault"
+	"github.com/entsession/entsession/internal/history"
 )
 
 // worker is one of the goroutines of a history.
@@ -21,7 +22,7 @@ type worker struct {
 	rng    *rand.Rand
 	quiet  bool // the others have finished: no context ends
 	bag    []*held
-	events []*event
+	events []*history.Event
 	counts counts
 }
 
@@ -29,7 +30,7 @@ type worker struct {
 type held struct {
 	sess *entsession.Session
 	id   *ident
-	row  row // as it was got
+	row  history.Row // as it was got
 }
 
 // call draws a call and makes it.
@@ -66,7 +67,7 @@ func (w *worker) call() {
 	case d < 90:
 		if len(w.bag) > 0 {
 			h := w.bag[w.rng.IntN(len(w.bag))]
-			w.revoke(h.id, h.row.subject)
+			w.revoke(h.id, h.row.Subject)
 		}
 	case d < 92:
 		w.list(w.current())
@@ -83,27 +84,27 @@ func (w *worker) call() {
 
 func (w *worker) store() *entsession.Store { return w.stores[w.rng.IntN(len(w.stores))] }
 
-func (w *worker) begin(o op, id *ident) *event {
-	ev := &event{op: o, worker: w.number, begin: w.clock.Add(1)}
+func (w *worker) begin(o history.Op, id *ident) *history.Event {
+	ev := &history.Event{Op: o, Worker: w.number, Begin: w.clock.Add(1)}
 	if id != nil {
-		ev.key, ev.family = id.key, id.family
+		ev.Key, ev.Family = id.key, id.family
 	}
 	return ev
 }
 
 // record keeps what the checker needs. Of what failed nothing may be seen, and nothing is learnt from a read that didn't end.
-func (w *worker) record(ev *event) bool {
-	ended := ev.outcome != unknown || ev.op != opLoad && ev.op != opTouch
-	if ev.outcome != failed && ended {
+func (w *worker) record(ev *history.Event) bool {
+	ended := ev.Outcome != history.Unknown || ev.Op != history.Load && ev.Op != history.Touch
+	if ev.Outcome != history.Failed && ended {
 		w.events = append(w.events, ev)
 	}
-	return ev.outcome == done
+	return ev.Outcome == history.Done
 }
 
 // keep checks that a session object is what it should be, and puts it into the bag.
-func (w *worker) keep(o op, sess *entsession.Session, id *ident, want *row) *held {
+func (w *worker) keep(o history.Op, sess *entsession.Session, id *ident, want *history.Row) *held {
 	got := w.rowOf(sess)
-	if family, _, _ := w.parse(got.data); family != id.family {
+	if family, _, _ := w.parse(got.Data); family != id.family {
 		w.e.Errorf("%s: the payload of another session", o)
 	}
 	if want != nil && got != *want {
@@ -119,42 +120,42 @@ func (w *worker) keep(o op, sess *entsession.Session, id *ident, want *row) *hel
 }
 
 // draw draws the columns of a write. To be told from all rows before, a row needs a new payload or a new value.
-func (w *worker) draw(family int, fresh bool) (c columns) {
-	if c.hasSubj = w.rng.IntN(4) == 0; c.hasSubj && (!fresh || w.rng.IntN(5) > 0) {
-		c.subject = fmt.Sprintf("u%d-%d", family, w.tag())
+func (w *worker) draw(family int, fresh bool) (c history.Columns) {
+	if c.HasSubject = w.rng.IntN(4) == 0; c.HasSubject && (!fresh || w.rng.IntN(5) > 0) {
+		c.Subject = fmt.Sprintf("u%d-%d", family, w.tag())
 	}
-	if c.hasSeat = w.rng.IntN(4) == 0; c.hasSeat {
-		c.seat = 1000 + int64(w.tag())
+	if c.HasSeat = w.rng.IntN(4) == 0; c.HasSeat {
+		c.Seat = 1000 + int64(w.tag())
 	}
 	return c
 }
 
 func (w *worker) create(slot int) {
 	family := w.tag()
-	data, cols, r, p := w.payload(w.rng, family, 0), w.draw(family, true), w.refuse(opCreate), w.patience()
-	ev := w.begin(opCreate, nil)
-	ev.family, ev.row = family, cols.on(row{data: data})
+	data, cols, r, p := w.payload(w.rng, family, 0), w.draw(family, true), w.refuse(history.Create), w.patience()
+	ev := w.begin(history.Create, nil)
+	ev.Family, ev.Row = family, cols.On(history.Row{Data: data})
 	sess, err := w.store().Create(p, w.data(data, r), w.with(cols, r)...)
-	ev.end = w.clock.Add(1)
-	if ev.outcome = w.judge(opCreate, p, r, nil, err); ev.outcome == done {
-		ev.to = sess.Key()
-		w.keep(opCreate, sess, w.born(slot, sess, family), &ev.row)
+	ev.End = w.clock.Add(1)
+	if ev.Outcome = w.judge(history.Create, p, r, nil, err); ev.Outcome == history.Done {
+		ev.To = sess.Key()
+		w.keep(history.Create, sess, w.born(slot, sess, family), &ev.Row)
 	}
 	w.record(ev)
 }
 
 func (w *worker) load(id *ident) *held {
 	p := w.patience()
-	ev := w.begin(opLoad, id)
+	ev := w.begin(history.Load, id)
 	sess, err := w.store().Load(p, id.id)
-	ev.end = w.clock.Add(1)
+	ev.End = w.clock.Add(1)
 	var h *held
-	if ev.outcome = w.judge(opLoad, p, nil, id, err); ev.outcome == done {
-		h = w.keep(opLoad, sess, id, nil)
-		ev.row = h.row
+	if ev.Outcome = w.judge(history.Load, p, nil, id, err); ev.Outcome == history.Done {
+		h = w.keep(history.Load, sess, id, nil)
+		ev.Row = h.row
 	}
 	w.record(ev)
-	if ev.outcome == notFound {
+	if ev.Outcome == history.NotFound {
 		w.over(id)
 	}
 	return h
@@ -163,7 +164,7 @@ func (w *worker) load(id *ident) *held {
 // saving is a Save that is about to begin, under way or over.
 type saving struct {
 	h   *held
-	ev  *event
+	ev  *history.Event
 	p   patience
 	r   *refusal
 	run func() error
@@ -179,9 +180,9 @@ func (w *worker) save(all ...*held) {
 	}
 	together(len(wave), func(i int) error {
 		s := wave[i]
-		s.ev.begin = w.clock.Add(1)
+		s.ev.Begin = w.clock.Add(1)
 		s.err = s.run()
-		s.ev.end = w.clock.Add(1)
+		s.ev.End = w.clock.Add(1)
 		return nil
 	})
 	for _, s := range wave {
@@ -190,18 +191,18 @@ func (w *worker) save(all ...*held) {
 }
 
 func (w *worker) saving(h *held, plain bool) *saving {
-	_, n, _ := w.parse(h.row.data)
-	data, fresh := h.row.data, w.rng.IntN(6) > 0
+	_, n, _ := w.parse(h.row.Data)
+	data, fresh := h.row.Data, w.rng.IntN(6) > 0
 	if fresh {
 		data = w.payload(w.rng, h.id.family, n)
 	}
-	var cols columns
+	var cols history.Columns
 	if !plain {
 		cols = w.draw(h.id.family, fresh)
 	}
-	s := &saving{h: h, ev: w.begin(opSave, h.id), p: w.patience(), r: w.refuse(opSave)}
-	s.ev.guard, s.ev.row = h.row, cols.on(h.row)
-	s.ev.row.data = data
+	s := &saving{h: h, ev: w.begin(history.Save, h.id), p: w.patience(), r: w.refuse(history.Save)}
+	s.ev.Guard, s.ev.Row = h.row, cols.On(h.row)
+	s.ev.Row.Data = data
 	h.sess.Data = w.data(data, s.r)
 	store, list := w.store(), w.with(cols, s.r)
 	s.run = func() error { return store.Save(s.p, h.sess, list...) }
@@ -210,20 +211,20 @@ func (w *worker) saving(h *held, plain bool) *saving {
 
 func (w *worker) saved(s *saving) {
 	h := s.h
-	s.ev.outcome = w.judge(opSave, s.p, s.r, h.id, s.err)
+	s.ev.Outcome = w.judge(history.Save, s.p, s.r, h.id, s.err)
 	switch now := w.rowOf(h.sess); {
-	case s.ev.outcome == done:
-		if h.row = s.ev.row; now != h.row {
+	case s.ev.Outcome == history.Done:
+		if h.row = s.ev.Row; now != h.row {
 			w.e.Errorf("save: left [%s] in the session, for [%s]", now, h.row)
 		}
-	case s.ev.outcome == notFound:
+	case s.ev.Outcome == history.NotFound:
 		w.over(h.id)
 		if i := slices.Index(w.bag, h); i >= 0 && w.rng.IntN(3) > 0 {
 			w.bag = slices.Delete(w.bag, i, i+1)
 		}
 		fallthrough
-	case s.ev.outcome != unknown:
-		if now.data = h.row.data; now != h.row {
+	case s.ev.Outcome != history.Unknown:
+		if now.Data = h.row.Data; now != h.row {
 			w.e.Errorf("save: did nothing, and left [%s] in the session, for [%s]", now, h.row)
 		}
 	}
@@ -231,50 +232,50 @@ func (w *worker) saved(s *saving) {
 }
 
 func (w *worker) update(id *ident) {
-	cols, r, p := w.draw(id.family, true), w.refuse(opUpdate), w.patience()
-	ev, ran := w.begin(opUpdate, id), false
+	cols, r, p := w.draw(id.family, true), w.refuse(history.Update), w.patience()
+	ev, ran := w.begin(history.Update, id), false
 	sess, err := w.store().Update(p, id.id, func(s *entsession.Session) error {
-		ran, ev.guard = true, w.rowOf(s)
-		_, n, _ := w.parse(ev.guard.data)
-		ev.row = cols.on(ev.guard)
-		ev.row.data = w.payload(w.rng, id.family, n+1)
-		s.Data = w.data(ev.row.data, r)
+		ran, ev.Guard = true, w.rowOf(s)
+		_, n, _ := w.parse(ev.Guard.Data)
+		ev.Row = cols.On(ev.Guard)
+		ev.Row.Data = w.payload(w.rng, id.family, n+1)
+		s.Data = w.data(ev.Row.Data, r)
 		s.Set(w.with(cols, r)...)
 		if r != nil && r.abandon {
 			return errMine
 		}
 		return nil
 	})
-	ev.end = w.clock.Add(1)
-	if ev.outcome = w.judge(opUpdate, p, r, id, err); ev.outcome == done {
-		w.keep(opUpdate, sess, id, &ev.row)
+	ev.End = w.clock.Add(1)
+	if ev.Outcome = w.judge(history.Update, p, r, id, err); ev.Outcome == history.Done {
+		w.keep(history.Update, sess, id, &ev.Row)
 	}
-	if ran || ev.outcome == notFound {
+	if ran || ev.Outcome == history.NotFound {
 		w.record(ev)
 	}
 }
 
 func (w *worker) touch(id *ident) {
 	p := w.patience()
-	ev := w.begin(opTouch, id)
+	ev := w.begin(history.Touch, id)
 	err := w.store().Touch(p, id.id)
-	ev.end = w.clock.Add(1)
-	ev.outcome = w.judge(opTouch, p, nil, id, err)
+	ev.End = w.clock.Add(1)
+	ev.Outcome = w.judge(history.Touch, p, nil, id, err)
 	w.record(ev)
 }
 
 func (w *worker) rotate(id *ident) {
-	r, p := w.refuse(opRotate), w.patience()
-	ev := w.begin(opRotate, id)
+	r, p := w.refuse(history.Rotate), w.patience()
+	ev := w.begin(history.Rotate, id)
 	if w.rng.IntN(2) == 0 || r != nil {
-		ev.cols = w.draw(id.family, false)
+		ev.Cols = w.draw(id.family, false)
 	}
-	sess, err := w.store().Rotate(p, id.id, w.with(ev.cols, r)...)
-	ev.end = w.clock.Add(1)
-	if ev.outcome = w.judge(opRotate, p, r, id, err); ev.outcome == done {
-		ev.to = sess.Key()
-		ev.row = w.keep(opRotate, sess, w.moved(sess, id.family), nil).row
-	} else if ev.outcome == unknown {
+	sess, err := w.store().Rotate(p, id.id, w.with(ev.Cols, r)...)
+	ev.End = w.clock.Add(1)
+	if ev.Outcome = w.judge(history.Rotate, p, r, id, err); ev.Outcome == history.Done {
+		ev.To = sess.Key()
+		ev.Row = w.keep(history.Rotate, sess, w.moved(sess, id.family), nil).row
+	} else if ev.Outcome == history.Unknown {
 		w.over(id) // it may be: let there be a session that callers know
 	}
 	w.record(ev)
@@ -282,10 +283,10 @@ func (w *worker) rotate(id *ident) {
 
 func (w *worker) delete(id *ident) {
 	p := w.patience()
-	ev := w.begin(opDelete, id)
+	ev := w.begin(history.Delete, id)
 	err := w.store().Delete(p, id.id)
-	ev.end = w.clock.Add(1)
-	if ev.outcome = w.judge(opDelete, p, nil, id, err); ev.outcome == done {
+	ev.End = w.clock.Add(1)
+	if ev.Outcome = w.judge(history.Delete, p, nil, id, err); ev.Outcome == history.Done {
 		w.over(id)
 	}
 	w.record(ev)
@@ -294,19 +295,19 @@ func (w *worker) delete(id *ident) {
 // revoke ends a session by its key or, whatever its key has become, by its subject.
 func (w *worker) revoke(id *ident, subject string) {
 	p, where := w.patience(), []func(*entsql.Selector){session.ID(id.key)}
-	ev := w.begin(opRevoke, id)
+	ev := w.begin(history.Revoke, id)
 	if subject != "" {
-		ev.key, ev.subject, where[0] = "", subject, session.Subject(subject)
+		ev.Key, ev.Subject, where[0] = "", subject, session.Subject(subject)
 	}
 	n, err := w.store().Revoke(p, where...)
-	ev.end = w.clock.Add(1)
-	ev.outcome = w.judge(opRevoke, p, nil, id, err)
+	ev.End = w.clock.Add(1)
+	ev.Outcome = w.judge(history.Revoke, p, nil, id, err)
 	switch {
 	case n < 0 || n > 1:
 		w.e.Errorf("revoke: %d sessions were ended, of at most one", n)
-	case ev.outcome == done && n == 0:
-		ev.outcome = notFound
-	case ev.outcome == done:
+	case ev.Outcome == history.Done && n == 0:
+		ev.Outcome = history.NotFound
+	case ev.Outcome == history.Done:
 		w.over(id)
 	}
 	w.record(ev)
@@ -319,7 +320,7 @@ func (w *worker) stranger() {
 	_, loaded := store.Load(w.within, id)
 	_, updated := store.Update(w.within, id, func(*entsession.Session) error { w.e.Error("update: called for an unknown id"); return nil })
 	_, rotated := store.Rotate(w.within, id)
-	for o, err := range map[op]error{opLoad: loaded, opUpdate: updated, opTouch: store.Touch(w.within, id), opRotate: rotated} {
+	for o, err := range map[history.Op]error{history.Load: loaded, history.Update: updated, history.Touch: store.Touch(w.within, id), history.Rotate: rotated} {
 		if !errors.Is(err, entsession.ErrNotFound) {
 			w.e.Errorf("%s of an unknown id: %v", o, err)
 		}
@@ -345,11 +346,11 @@ func (w *worker) look() {
 	w.list(w.all())
 }
 
-func (w *worker) with(c columns, r *refusal) []entsession.Column {
+func (w *worker) with(c history.Columns, r *refusal) []entsession.Column {
 	if r == nil {
-		return c.list()
+		return c.List()
 	}
-	return append(c.list(), r.cols...)
+	return append(c.List(), r.cols...)
 }
 
 func (w *worker) data(data string, r *refusal) []byte {

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/entsession/entsession"
+	"github.com/entsession/entsession/internal/history"
 )
 
 // ident is an id that a caller was given.
@@ -157,7 +158,7 @@ func (w *world) idOf(key string) int {
 	if id := w.idents[key]; id != nil {
 		return id.number
 	}
-	return hidden
+	return history.Hidden
 }
 
 // offer lets another worker end a call's context while it is under way: at a moment that no timer chooses.

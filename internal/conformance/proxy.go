@@ -21,6 +21,7 @@ type proxy struct {
 	mu    sync.Mutex
 	left  int  // requests until the one whose answer is taken; 0: none is
 	cut   bool // and its connection is cut; else it stays open, and is silent
+	gate  *gate
 	links map[*link]bool
 }
 
@@ -28,6 +29,7 @@ type proxy struct {
 type link struct {
 	client, server net.Conn
 	cut, silent    atomic.Bool
+	gate           atomic.Pointer[gate] // its next answer is held
 }
 
 // through opens a store behind a proxy.
@@ -117,7 +119,13 @@ func (l *link) requests(p *proxy) {
 				l.silent.Store(!p.cut)
 			}
 		}
+		held := p.gate.next()
 		p.mu.Unlock()
+		if held != nil && held.answer {
+			l.gate.Store(held)
+		} else {
+			held.wait()
+		}
 		if _, err := l.server.Write(buffer[:n]); err != nil {
 			return
 		}
@@ -136,6 +144,7 @@ func (l *link) answers() {
 		if l.silent.Load() {
 			continue
 		}
+		l.gate.Swap(nil).wait()
 		if _, err := l.client.Write(buffer[:n]); err != nil {
 			return
 		}

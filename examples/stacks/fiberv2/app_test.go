@@ -1,0 +1,34 @@
+package fiberv2_test
+
+import (
+	"net"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/entsession/entsession"
+	app "github.com/entsession/entsession/examples/stacks/fiberv2"
+	"github.com/entsession/entsession/examples/stacks/flow"
+	"github.com/entsession/entsession/internal/dbtest"
+)
+
+func TestMain(m *testing.M) { dbtest.Main(m) }
+
+func TestFlow(t *testing.T) {
+	flow.Run(t, flow.Stack{
+		Start: func(t *testing.T, store *entsession.Store, hold func()) string {
+			app := app.New(store, hold)
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			done := make(chan error, 1)
+			go func() { done <- app.Listener(l) }()
+			t.Cleanup(func() {
+				require.NoError(t, app.Shutdown())
+				require.NoError(t, <-done)
+			})
+			return "http://" + l.Addr().String()
+		},
+		Columns: true, Error: http.StatusInternalServerError,
+	})
+}

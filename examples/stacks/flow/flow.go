@@ -1,0 +1,167 @@
+// Package flow is what a browser does with a web application, whatever stack it is made with.
+//
+// The application has GET / (says `user "ann" items ["tea"]`), POST /add?item=…, POST /sign-in?user=…, POST /sign-out, and POST /slow,
+// which loads the session, calls hold and then adds the item slow.
+package flow
+
+import (
+	"context"
+	"database/sql"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/entsession/entsession"
+	"github.com/entsession/entsession/internal/dbtest"
+	_ "github.com/entsession/entsession/mysql"
+	_ "github.com/entsession/entsession/sqlite"
+)
+
+// Stack starts an application on a store and tells its URL.
+type Stack struct {
+	Start func(t *testing.T, store *entsession.Store, hold func()) (url string)
+	// Merges says that parallel requests which add different values all have their way.
+	Merges bool
+	// Columns says that the subject is written.
+	Columns bool
+	// Error is the status of a request while the store does not work.
+	Error int
+}
+
+var ctx = context.Background()
+
+// Databases that the flow runs on.
+var Databases = []string{"sqlite", "postgres15", "mariadb"}
+
+// Run has a browser use the application on each database.
+func Run(t *testing.T, stack Stack) {
+	tests := map[string]func(*env){
+		"Visit": visit, "SignIn": signIn, "Parallel": parallel, "SignOut": signOut, "Expire": expire, "RevokedUnderWay": revokedUnderWay,
+		"PurgedUnderWay": purgedUnderWay, "ExpiredUnderWay": expiredUnderWay, "Fixation": fixation, "Closed": closed, "Idle": idle,
+	}
+	for _, kind := range dbtest.Kinds() {
+		for _, name := range Databases {
+			if kind.Name != name {
+				continue
+			}
+			for test, f := range tests {
+				t.Run(kind.Name+"/"+test, func(t *testing.T) {
+					t.Parallel()
+					f(start(t, kind, stack))
+				})
+			}
+		}
+	}
+}
+
+type env struct {
+	*testing.T
+	stack   Stack
+	store   *entsession.Store
+	db      *sql.DB
+	dialect string
+	url     string
+	held    chan struct{} // a request is in hold
+	release chan struct{}
+}
+
+func start(t *testing.T, kind dbtest.Kind, stack Stack) *env {
+	db := kind.New(t)
+	cfg := entsession.Config{
+		Driver:   map[string]string{dbtest.Postgres: "postgres", dbtest.MySQL: "mysql", dbtest.SQLite: "sqlite"}[kind.Dialect],
+		Database: db.Name, Username: db.User, Password: db.Password, Hostname: db.Host, Port: db.Port,
+		DisableAutopurge: true, PurgeGrace: -1,
+	}
+	if kind.Dialect == dbtest.SQLite {
+		cfg.Database, cfg.Params = db.File, map[string]string{"synchronous": "off"}
+	}
+	store, err := entsession.Open(ctx, cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	require.NoError(t, store.Migrate(ctx))
+	e := &env{T: t, stack: stack, store: store, db: db.Admin(t), dialect: kind.Dialect, held: make(chan struct{}), release: make(chan struct{})}
+	e.url = stack.Start(t, store, func() { e.held <- struct{}{}; <-e.release })
+	return e
+}
+
+func (e *env) rows() (n int) {
+	e.Helper()
+	require.NoError(e, e.db.QueryRow("SELECT COUNT(*) FROM sessions WHERE timeout > 0").Scan(&n))
+	return n
+}
+
+// expireAll ends all sessions behind everyone's back.
+func (e *env) expireAll() {
+	e.Helper()
+	_, err := e.db.Exec("UPDATE sessions SET timeout = 1000")
+	require.NoError(e, err)
+}
+
+// browser has a cookie jar.
+type browser struct {
+	*env
+	client *http.Client
+}
+
+func (e *env) browser() *browser {
+	jar, err := cookiejar.New(nil)
+	require.NoError(e, err)
+	transport := &http.Transport{}
+	e.Cleanup(transport.CloseIdleConnections)
+	return &browser{e, &http.Client{Jar: jar, Transport: transport}}
+}
+
+// do sends a request and gives the status and the text.
+func (b *browser) do(method, path string) (int, string) {
+	b.Helper()
+	req, err := http.NewRequest(method, b.url+path, nil)
+	require.NoError(b, err)
+	return b.send(req)
+}
+
+func (b *browser) send(req *http.Request) (int, string) {
+	b.Helper()
+	res, err := b.client.Do(req)
+	require.NoError(b, err)
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	require.NoError(b, err)
+	return res.StatusCode, string(text)
+}
+
+// ok is do for what is to succeed.
+func (b *browser) ok(method, path string) string {
+	b.Helper()
+	status, text := b.do(method, path)
+	require.Equal(b, http.StatusOK, status, "%s %s: %s", method, path, text)
+	return text
+}
+
+// cookie is the value of the one cookie that the browser has; "": none.
+func (b *browser) cookie() string {
+	b.Helper()
+	u, err := url.Parse(b.url)
+	require.NoError(b, err)
+	cookies := b.client.Jar.Cookies(u)
+	if len(cookies) == 0 {
+		return ""
+	}
+	require.Len(b, cookies, 1)
+	return cookies[0].Value
+}
+
+// with is another browser that has a cookie of this one's name.
+func (b *browser) with(value string) *browser {
+	b.Helper()
+	u, err := url.Parse(b.url)
+	require.NoError(b, err)
+	cookies := b.client.Jar.Cookies(u)
+	require.Len(b, cookies, 1)
+	other := b.browser()
+	other.client.Jar.SetCookies(u, []*http.Cookie{{Name: cookies[0].Name, Value: value}})
+	return other
+}

@@ -1,0 +1,262 @@
+package gorillastore_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/gorilla/securecookie"
+	"github.com/gorilla/sessions"
+	"github.com/stretchr/testify/require"
+
+	"github.com/entsession/entsession"
+	"github.com/entsession/entsession/gorillastore"
+	_ "github.com/entsession/entsession/sqlite"
+)
+
+func open(t *testing.T) *entsession.Store {
+	t.Helper()
+	store, err := entsession.Open(t.Context(), entsession.Config{Driver: "sqlite", Database: filepath.Join(t.TempDir(), "sessions.db"), Params: map[string]string{"synchronous": "off"}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	require.NoError(t, store.Migrate(t.Context()))
+	return store
+}
+
+var key = []byte("an authentication key of 32 bytes")
+
+// request with the cookies of a response.
+func request(after *httptest.ResponseRecorder) *http.Request {
+	r := httptest.NewRequest("GET", "/", nil)
+	if after != nil {
+		for _, c := range after.Result().Cookies() {
+			r.AddCookie(c)
+		}
+	}
+	return r
+}
+
+func get(t *testing.T, s *gorillastore.Store, after *httptest.ResponseRecorder) (*http.Request, *sessions.Session) {
+	t.Helper()
+	r := request(after)
+	session, err := s.Get(r, "session")
+	require.NoError(t, err)
+	return r, session
+}
+
+// save saves one value in a request, and gives the response.
+func save(t *testing.T, s *gorillastore.Store, after *httptest.ResponseRecorder, name string, value any) *httptest.ResponseRecorder {
+	t.Helper()
+	r, session := get(t, s, after)
+	session.Values[name] = value
+	w := httptest.NewRecorder()
+	require.NoError(t, session.Save(r, w))
+	return w
+}
+
+func TestConflicts(t *testing.T) {
+	t.Parallel()
+	for conflicts, want := range map[gorillastore.Conflicts]map[any]any{
+		gorillastore.Merge:     {"first": 1, "mine": 1, "theirs": 1, "both": "mine"},
+		gorillastore.Overwrite: {"first": 1, "mine": 1, "both": "mine"},
+		gorillastore.Refuse:    {"first": 1, "theirs": 1, "both": "theirs"},
+	} {
+		for name, serializer := range map[string]gorillastore.Serializer{"gob": gorillastore.Gob{}, "json": gorillastore.JSON{}} {
+			t.Run(fmt.Sprint(conflicts, name), func(t *testing.T) {
+				t.Parallel()
+				s := gorillastore.New(open(t), key)
+				s.Conflicts, s.Serializer = conflicts, serializer
+				cookie := save(t, s, nil, "first", 1)
+				mineRequest, mine := get(t, s, cookie)
+				theirsRequest, theirs := get(t, s, cookie)
+				theirs.Values["theirs"], theirs.Values["both"] = 1, "theirs"
+				require.NoError(t, theirs.Save(theirsRequest, httptest.NewRecorder()))
+				mine.Values["mine"], mine.Values["both"] = 1, "mine"
+				err := mine.Save(mineRequest, httptest.NewRecorder())
+				if conflicts == gorillastore.Refuse {
+					require.ErrorIs(t, err, entsession.ErrConflict)
+				} else {
+					require.NoError(t, err)
+				}
+				_, session := get(t, s, cookie)
+				require.Equal(t, fmt.Sprint(want), fmt.Sprint(session.Values))
+			})
+		}
+	}
+}
+
+// TestKeys: cookies of an old key are good as long as that key is there.
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	store := open(t)
+	cookie := save(t, gorillastore.New(store, key), nil, "user", "ann")
+
+	newer := []byte("another authentication key, newer")
+	both := gorillastore.New(store, newer, nil, key, nil)
+	_, session := get(t, both, cookie)
+	require.Equal(t, "ann", session.Values["user"])
+	renewed := save(t, both, cookie, "n", 1)
+	_, session = get(t, gorillastore.New(store, newer), renewed)
+	require.Equal(t, "ann", session.Values["user"])
+	for _, s := range []*gorillastore.Store{gorillastore.New(store, newer), gorillastore.New(store)} {
+		_, session = get(t, s, cookie)
+		require.True(t, session.IsNew, "an unknown signature is no error")
+		require.Empty(t, session.ID)
+	}
+
+	plain := save(t, gorillastore.New(store), nil, "user", "bob")
+	require.Len(t, plain.Result().Cookies()[0].Value, 43)
+	_, session = get(t, gorillastore.New(store), plain)
+	require.Equal(t, "bob", session.Values["user"])
+}
+
+// TestSignedID: a cookie that is signed as it should be, with an id that the store did not make, leads nowhere.
+func TestSignedID(t *testing.T) {
+	t.Parallel()
+	s := gorillastore.New(open(t), key)
+	value, err := securecookie.EncodeMulti("session", "chosen-by-someone", s.Codecs...)
+	require.NoError(t, err)
+	w := httptest.NewRecorder()
+	http.SetCookie(w, &http.Cookie{Name: "session", Value: value})
+	r, session := get(t, s, w)
+	require.True(t, session.IsNew)
+	session.ID = "chosen-by-someone"
+	session.Values["user"] = "ann"
+	w = httptest.NewRecorder()
+	require.NoError(t, session.Save(r, w))
+	require.NotEqual(t, "chosen-by-someone", session.ID)
+}
+
+func TestMaxAge(t *testing.T) {
+	t.Parallel()
+	s := gorillastore.New(open(t), key)
+	r, session := get(t, s, nil)
+	w := httptest.NewRecorder()
+	require.NoError(t, session.Save(r, w))
+	require.Empty(t, w.Result().Cookies(), "who stored nothing gets no cookie")
+
+	cookie := save(t, s, nil, "user", "ann")
+	require.Equal(t, 30*24*60*60, cookie.Result().Cookies()[0].MaxAge)
+	r, session = get(t, s, cookie)
+	id := session.ID
+	session.Options.MaxAge = -1
+	w = httptest.NewRecorder()
+	require.NoError(t, session.Save(r, w))
+	require.Equal(t, -1, w.Result().Cookies()[0].MaxAge)
+	_, ended := get(t, s, cookie)
+	require.True(t, ended.IsNew)
+
+	session.Options.MaxAge = 0 // saved again, it is another one
+	w = httptest.NewRecorder()
+	require.NoError(t, session.Save(r, w))
+	require.NotEqual(t, id, session.ID)
+	require.Zero(t, w.Result().Cookies()[0].MaxAge)
+	_, session = get(t, s, w)
+	require.Equal(t, "ann", session.Values["user"])
+}
+
+// TestErrors: what could not be loaded is not saved over.
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	store := open(t)
+	s := gorillastore.New(store, key)
+	cookie := save(t, s, nil, "user", "ann")
+	r, loaded := get(t, s, cookie)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	failed := request(cookie).WithContext(ended)
+	session, err := s.Get(failed, "session")
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotNil(t, session)
+	session.Values["user"] = "nobody"
+	w := httptest.NewRecorder()
+	require.ErrorIs(t, session.Save(request(cookie), w), context.Canceled)
+	require.Empty(t, w.Result().Cookies())
+	require.ErrorIs(t, s.Renew(r, session), context.Canceled)
+
+	loaded.Values["n"] = struct{ f func() }{}
+	require.Error(t, loaded.Save(r, httptest.NewRecorder()))
+	s.Serializer = gorillastore.JSON{}
+	_, err = s.Get(request(cookie), "session")
+	require.ErrorContains(t, err, "decoding session")
+	_, fresh := get(t, s, nil)
+	fresh.Values[1] = "x"
+	require.ErrorContains(t, fresh.Save(request(nil), httptest.NewRecorder()), "JSON takes strings only")
+}
+
+func TestRenew(t *testing.T) {
+	t.Parallel()
+	store := open(t)
+	s := gorillastore.New(store, key)
+	cookie := save(t, s, nil, "cart", "tea")
+	r, session := get(t, s, cookie)
+	old := session.ID
+	save(t, s, cookie, "seen", true) // another request
+	session.Values["user"] = "ann"
+	require.NoError(t, s.Renew(r, session))
+	require.NotEqual(t, old, session.ID)
+	w := httptest.NewRecorder()
+	require.NoError(t, session.Save(r, w))
+	_, err := store.Load(t.Context(), old)
+	require.ErrorIs(t, err, entsession.ErrNotFound)
+	_, session = get(t, s, w)
+	require.Equal(t, map[any]any{"cart": "tea", "seen": true, "user": "ann"}, session.Values)
+
+	r, session = get(t, s, w)
+	require.NoError(t, store.Delete(t.Context(), session.ID))
+	require.ErrorIs(t, s.Renew(r, session), entsession.ErrNotFound, "no sign-in into a session that was revoked")
+	_, fresh := get(t, s, nil)
+	require.NoError(t, s.Renew(r, fresh))
+}
+
+func Example() {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "entsession-example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	store, err := entsession.Open(ctx, entsession.Config{Driver: "sqlite", Database: filepath.Join(dir, "sessions.db")})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.Migrate(ctx); err != nil {
+		log.Fatal(err)
+	}
+
+	adapter := gorillastore.New(store, []byte("an authentication key of 32 bytes"))
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		session, err := adapter.Get(r, "session")
+		if err != nil {
+			http.Error(w, "please try again", http.StatusServiceUnavailable)
+			return
+		}
+		visits, _ := session.Values["visits"].(int)
+		session.Values["visits"] = visits + 1
+		if err := session.Save(r, w); err != nil {
+			http.Error(w, "please try again", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintf(w, "visit %d", visits+1)
+	}
+
+	request := httptest.NewRequest("GET", "/", nil)
+	for range 2 {
+		response := httptest.NewRecorder()
+		handler(response, request)
+		fmt.Println(response.Body)
+		request = httptest.NewRequest("GET", "/", nil)
+		for _, cookie := range response.Result().Cookies() {
+			request.AddCookie(cookie)
+		}
+	}
+	// Output:
+	// visit 1
+	// visit 2
+}

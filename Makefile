@@ -7,7 +7,7 @@ FUZZTIME ?= 30s
 BENCH    ?= .
 
 # The modules beside the root's, each with a go.mod of its own; tools/ holds no code.
-MODULES := $(patsubst %/go.mod,%,$(wildcard bench/go.mod examples/go.mod examples/*/go.mod))
+MODULES := $(filter-out tools,$(patsubst %/go.mod,%,$(wildcard */go.mod */*/go.mod */*/*/go.mod)))
 
 .PHONY: help deps test check generate migrations bench bench-compare fuzz example
 

@@ -1,6 +1,7 @@
 package entsession
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"hash/fnv"
@@ -106,9 +107,42 @@ func (s *Store) purge(ctx context.Context, patient bool) (total int, err error) 
 	}
 }
 
-// purgeBatch finds expired rows and deletes those that are expired still: two statements keyed by id, which every database takes,
-// sharded ones too.
+// purgeEnd is how long the end of a purge's transaction may take once its context has ended.
+const purgeEnd = 2 * time.Second
+
+// purgeBatch purges some rows. On MySQL the end of its transaction takes statements that the caller's context does not bound, see beginPurge: when
+// that ends, the caller leaves, and they go on.
 func (s *Store) purgeBatch(ctx context.Context) (n int, more bool, err error) {
+	if s.table.Dialect != dialect.MySQL {
+		return s.purgeSome(ctx)
+	}
+	type result struct {
+		n    int
+		more bool
+		err  error
+	}
+	done := make(chan result, 1)
+	s.purger.mu.Lock() // as in drawPurge: Close waits for tasks that began before it
+	if s.closed.Load() {
+		s.purger.mu.Unlock()
+		return 0, false, ErrClosed
+	}
+	s.tasks.Go(func() {
+		n, more, err := s.purgeSome(ctx)
+		done <- result{n, more, err}
+	})
+	s.purger.mu.Unlock()
+	select {
+	case r := <-done:
+		return r.n, r.more, r.err
+	case <-ctx.Done():
+		return 0, false, ctx.Err()
+	}
+}
+
+// purgeSome finds expired rows and deletes those that are expired still: two statements keyed by id, which every database takes,
+// sharded ones too.
+func (s *Store) purgeSome(ctx context.Context) (n int, more bool, err error) {
 	err = s.try(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) error {
 		n, more = 0, false
 		return s.inTxOf(ctx, s.beginPurge, func(tx wire.Querier) error {
@@ -140,12 +174,18 @@ func (s *Store) beginPurge(ctx context.Context) (dialect.Tx, error) {
 		return s.drv.Tx(ctx)
 	}
 	detached, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer context.AfterFunc(ctx, cancel)() // to wait for a connection, it obeys
+	obey := context.AfterFunc(ctx, cancel) // to wait for a connection
 	tx, err := s.drv.Tx(detached)
-	if err != nil && ctx.Err() != nil {
-		err = ctx.Err() // not that of the detached one
+	if !obey() || err != nil {
+		cancel()
+		if err == nil {
+			_ = tx.Rollback() // nothing was done in it
+		}
+		return nil, cmp.Or(ctx.Err(), err) // not that of the detached one
 	}
-	return tx, err
+	// A server that answers no more must not keep the purge, and Close, for good. The connection then goes, and the lock with it.
+	context.AfterFunc(ctx, func() { time.AfterFunc(purgeEnd, cancel) })
+	return tx, nil
 }
 
 func expiredKeys(ctx context.Context, tx wire.Querier, set *stmt.Set, cfg Config) (keys []string, err error) {
@@ -182,7 +222,7 @@ func (s *Store) lockPurge(ctx context.Context, tx wire.Querier) (unlock func(), 
 		got, err = queryInt(ctx, tx, "SELECT COALESCE(GET_LOCK("+name+", 0), 0)", args)
 		unlock = func() {
 			// Detached: a cancelled purge must not leave the lock on a pooled connection.
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), purgeEnd)
 			defer cancel()
 			_, _ = queryInt(ctx, tx, "SELECT RELEASE_LOCK("+name+")", args)
 		}

@@ -36,7 +36,9 @@ sums() { find . -type f \( -name '*.go' -o -name go.mod -o -name go.sum \) -prin
 
 step "generated code"
 sums >"$work/before"
-go generate ./...
+for module in "${modules[@]}"; do
+	(cd "$module" && go generate ./...)
+done
 sums >"$work/after"
 diff "$work/before" "$work/after" >&2 || die "generated code was stale; it has been rebuilt now, commit it"
 

@@ -12,6 +12,9 @@ import (
 
 // testExpiresUnderWay: a session expires between two requests of a call, whichever they are. The call has renewed it, and says so, or finds it gone.
 func testExpiresUnderWay(t *testing.T, e *env) {
+	if e.another() {
+		return
+	}
 	look := e.store()
 	type held struct {
 		what string
@@ -26,7 +29,7 @@ func testExpiresUnderWay(t *testing.T, e *env) {
 			continue
 		}
 		for n := 1; ; n++ {
-			store := e.gated(func(c *entsession.Config) { c.MaxOpenConns = 1 })
+			store := e.gated(func(c *entsession.Config) { c.MaxOpenConns, c.StatementTimeout = 1, -1 }) // it is held for seconds
 			_, err := call.run(e, store.Store, got0(t, look, e.create(look, "x", entsession.Set("subject", "42")).ID()), func() {})
 			require.NoError(t, err)
 			s := got0(t, look, e.create(look, "x", entsession.Set("subject", "42")).ID())

@@ -16,6 +16,9 @@ import (
 // testFinalityLocked: a third party has the row locked, and a call and a revocation wait for it, one after the other in either order. SQLite locks the
 // file, and lets in whoever looks first.
 func testFinalityLocked(t *testing.T, e *env) {
+	if e.another() {
+		return
+	}
 	look, other := e.store(), e.open()
 	for _, call := range callsUnderWay {
 		if !call.writes {

@@ -17,10 +17,11 @@ const (
 	errorMargin = 2 * time.Second
 )
 
-// statements is how many a call sends at most, each of which may take the statement timeout, when nothing comes back.
+// statements is how many a call sends at most, each of which may take the statement timeout, when nothing comes back. A Purge waits for others to
+// end theirs.
 var statements = map[history.Op]int{
 	history.Create: 1, history.Load: 1, history.Save: 2, history.Update: 8, history.Touch: 3, history.Rotate: 2, history.Delete: 1,
-	history.Revoke: 4, history.List: 2, opPurge: 2,
+	history.Revoke: 4, history.List: 2,
 }
 
 // call is an answer, and where it came from.
@@ -105,9 +106,7 @@ func (c *campaign) judge(r request, a call) {
 		c.violation("recovery", a.begin, a.end, "%s", what("failed while nothing was wrong: %s: %q", a.Class, a.Text))
 	}
 	if n := statements[r.Op]; n > 0 && system(a.Class) {
-		if c.schema.dialect == "sqlite" {
-			n++ // the wait for the turn to write has a bound of its own
-		}
+		n++ // the wait for a batch, or for the turn to write, has a bound of its own
 		if allowed := time.Duration(n)*StatementTimeout + errorMargin + slack; took > allowed {
 			c.violation("slow error", a.begin, a.end, "%s", what("took %v, more than %v, for the error: %q", took, allowed, a.Text))
 		}

@@ -37,6 +37,9 @@ type Report struct {
 	// Undecided are the sessions whose check took too long to be finished.
 	Undecided int `json:"undecided"`
 
+	// Undone are the sessions of which a crash undid what had been read and not acknowledged; see Fault.Undoes.
+	Undone int `json:"undone"`
+
 	// LongestOver is by how much a call outlived its context, Late how late timers came then, or how long threads waited for a processor: of that call for which most is left between the two.
 	LongestOver float64    `json:"longest_over_ms"`
 	Late        float64    `json:"longest_over_late_ms"`
@@ -101,6 +104,12 @@ func (t *tally) undecided() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.r.Undecided++
+}
+
+func (t *tally) undone() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.r.Undone++
 }
 
 func (t *tally) excuse() {
@@ -243,6 +252,9 @@ func (r *Report) Text(out io.Writer) {
 	fmt.Fprintf(out, "slowest error: %.0f ms (%s)\n", r.SlowestError, r.SlowestErrorOp)
 	if r.Undecided > 0 {
 		fmt.Fprintf(out, "%d sessions had a history that could not be checked in %v\n", r.Undecided, checkLimit)
+	}
+	if r.Undone > 0 {
+		fmt.Fprintf(out, "%d sessions were read before their change was safe, and a crash undid it: the database shows it early\n", r.Undone)
 	}
 	if r.Excused > 0 {
 		fmt.Fprintf(out, "%d calls failed for nothing but the machine's load: a plain connection was slow too\n", r.Excused)

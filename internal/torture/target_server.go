@@ -115,7 +115,7 @@ func (t *serverTarget) Close() error {
 
 func (t *serverTarget) Faults() []Fault {
 	return append([]Fault{
-		{Name: "kill server", Weight: 3, Inject: t.kill},
+		{Name: "kill server", Weight: 3, Undoes: t.kind.Dialect == dbtest.MySQL, Inject: t.kill},
 		{Name: "restart server", Weight: 2, Inject: func(context.Context, *rand.Rand) error { return t.server.Restart() }},
 		{Name: "pause server", Weight: 2, Inject: t.pause},
 		{Name: "terminate connections", Weight: 4, Inject: t.terminate},

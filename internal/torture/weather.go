@@ -3,6 +3,7 @@ package torture
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,11 +23,12 @@ type spell struct {
 	name       string
 	begin, end int64         // end is MaxInt64 as long as it lasts
 	settle     time.Duration // after end
-	last       int64         // when the last call began that failed because of it; 0: none did after the end
+	undoes     bool
+	last       int64 // when the last call began that failed because of it; 0: none did after the end
 }
 
 func (w *weather) begin(f Fault, at int64) (end func(at int64)) {
-	s := &spell{name: f.Name, begin: at, end: math.MaxInt64, settle: max(f.Settle, settle)}
+	s := &spell{name: f.Name, begin: at, end: math.MaxInt64, settle: max(f.Settle, settle), undoes: f.Undoes}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.spells = append(w.spells, s)
@@ -50,6 +52,16 @@ func (w *weather) calm(begin, end int64, slack time.Duration) bool {
 		}
 	}
 	return true
+}
+
+// undoneMost is how long before a crash a commit may have been read that it undoes.
+const undoneMost = time.Second
+
+// undone tells whether what was read then may have been undone.
+func (w *weather) undone(end int64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(w.spells, func(s *spell) bool { return s.undoes && end > s.begin-int64(undoneMost) && end < s.end })
 }
 
 // failed notes a failure, for the time that the recovery took.

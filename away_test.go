@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"maps"
 	"regexp"
@@ -21,10 +20,8 @@ import (
 	_ "github.com/entsession/entsession/mysql"
 )
 
-var measureAway = flag.Bool("away", false, "measure with default options what callers see while the database is away: takes minutes")
-
 // storeOn opens a store on a database.
-func storeOn(t *testing.T, db *dbtest.DB, change ...func(*entsession.Config)) *entsession.Store {
+func storeOn(t testing.TB, db *dbtest.DB, change ...func(*entsession.Config)) *entsession.Store {
 	t.Helper()
 	cfg := entsession.Config{Driver: "postgres", Database: db.Name, Username: db.User, Password: db.Password, Hostname: db.Host, Port: db.Port, DisableAutopurge: true}
 	switch db.Kind.Dialect {
@@ -67,7 +64,7 @@ type answer struct {
 }
 
 // through has many callers, whose contexts have no deadline, call a store before, during and after an outage. They use a session of their own each.
-func (o outage) through(t *testing.T, server *dbtest.Server, s *entsession.Store, callers int) (all []answer, gone, back time.Time) {
+func (o outage) through(t testing.TB, server *dbtest.Server, s *entsession.Store, callers int) (all []answer, gone, back time.Time) {
 	t.Helper()
 	ctx := context.Background()
 	ids := make([]string, callers)
@@ -176,22 +173,21 @@ func TestHealthWhileConnecting(t *testing.T) {
 	<-done
 }
 
-// TestAwayMeasured prints the figures of docs/faults.md.
-func TestAwayMeasured(t *testing.T) {
-	if !*measureAway {
-		t.Skip("takes minutes: run it with -away")
-	}
+// BenchmarkAway prints the figures of docs/faults.md: what callers see while the database is away, with default options. It takes five minutes.
+func BenchmarkAway(b *testing.B) {
 	for _, kind := range []dbtest.Kind{dbtest.Kinds(dbtest.Postgres)[0], dbtest.Kinds(dbtest.MySQL)[0]} {
 		for _, o := range []outage{restarted, killed(3 * time.Second), killed(15 * time.Second), paused(5 * time.Second), paused(45 * time.Second)} {
 			for _, callers := range []int{1, 256} {
-				t.Run(fmt.Sprintf("%s/%s %v/%d callers", kind.Name, o.name, o.lasts, callers), func(t *testing.T) {
-					server := kind.Start(t)
-					s := migrated(t, server.New(t))
-					before := s.Stats()
-					all, gone, back := o.through(t, server, s, callers)
-					report(t, all, gone, back)
-					after := s.Stats()
-					t.Logf("retries: %d, refused: %d", after.Retries-before.Retries, after.RetriesRefused-before.RetriesRefused)
+				b.Run(fmt.Sprintf("%s/%s %v/%d callers", kind.Name, o.name, o.lasts, callers), func(b *testing.B) {
+					for b.Loop() {
+						server := kind.Start(b)
+						s := migrated(b, server.New(b))
+						before := s.Stats()
+						all, gone, back := o.through(b, server, s, callers)
+						report(b, all, gone, back)
+						after := s.Stats()
+						b.Logf("retries: %d, refused: %d", after.Retries-before.Retries, after.RetriesRefused-before.RetriesRefused)
+					}
 				})
 			}
 		}
@@ -200,7 +196,7 @@ func TestAwayMeasured(t *testing.T) {
 
 var digits = regexp.MustCompile(`"t[0-9]+_[a-z0-9_]*"|[0-9]+`)
 
-func report(t *testing.T, all []answer, gone, back time.Time) {
+func report(t testing.TB, all []answer, gone, back time.Time) {
 	t.Helper()
 	var took []time.Duration
 	var last, longest time.Duration = -time.Hour, 0

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,8 +71,9 @@ func (s *Store) retry(ctx context.Context, f func(ctx context.Context, set *stmt
 	}
 	defer s.calls.RUnlock()
 	var a attempt
-	for n, stale := 1, false; ; n++ {
-		err := s.once(ctx, f, a)
+	var lacks *stmt.Set // one that named a column which the table has not
+	for n := 1; ; n++ {
+		set, err := s.once(ctx, f, a)
 		if err == nil {
 			s.budget.earn()
 			return nil
@@ -83,8 +85,8 @@ func (s *Store) retry(ctx context.Context, f func(ctx context.Context, set *stmt
 		for u := (*undone)(nil); errors.As(err, &u); err = u.error {
 			nothing = true
 		}
-		kind := fault.Of(err)
-		if errors.Is(err, errTableChanged) {
+		kind, changed := fault.Of(err), errors.Is(err, errTableChanged)
+		if changed {
 			kind = fault.NoColumn
 		}
 		switch kind {
@@ -94,12 +96,12 @@ func (s *Store) retry(ctx context.Context, f func(ctx context.Context, set *stmt
 			}
 		case fault.NotSent, fault.ReadOnly, fault.Contention, fault.StalePlan:
 		case fault.NoColumn:
-			// The table changed under us: look at it again, once.
-			if stale {
+			// The table changed under us, and may change again while it is looked at. When two looks agree, it did not: it lacks the column.
+			if set == nil || !changed && lacks != nil && slices.Equal(lacks.Table.Columns, set.Table.Columns) {
 				return err
 			}
-			stale = true
-			s.set.Store(nil)
+			lacks = set
+			s.forget(set)
 		default:
 			return late(ctx, err)
 		}
@@ -126,15 +128,19 @@ func late(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", cause, err)
 }
 
-func (s *Store) once(ctx context.Context, f func(context.Context, *stmt.Set, attempt) error, a attempt) error {
-	set := s.set.Load()
-	if set == nil {
-		var err error
+func (s *Store) once(ctx context.Context, f func(context.Context, *stmt.Set, attempt) error, a attempt) (set *stmt.Set, err error) {
+	if set = s.set.Load(); set == nil {
 		if set, err = s.look(ctx); err != nil {
-			return &undone{err}
+			return nil, &undone{err}
 		}
 	}
-	return f(ctx, set, a)
+	return set, f(ctx, set, a)
+}
+
+// forget has the table described again. A look that is under way may have seen it as it was.
+func (s *Store) forget(set *stmt.Set) {
+	s.forgotten.Add(1)
+	s.set.CompareAndSwap(set, nil)
 }
 
 // bounded puts the statement timeout over a statement. Of the calls of a batch none has one of its own.
@@ -177,6 +183,7 @@ func (s *Store) describe(ctx context.Context, q wire.Querier) (*stmt.Set, error)
 	if set := s.set.Load(); set != nil {
 		return set, nil
 	}
+	forgotten := s.forgotten.Load()
 	var rows entsql.Rows
 	if err := q.Ent().Query(ctx, s.table.DescribeQuery(), []any{}, &rows); err != nil {
 		return nil, err
@@ -211,6 +218,9 @@ func (s *Store) describe(ctx context.Context, q wire.Querier) (*stmt.Set, error)
 		return nil, err
 	}
 	set := stmt.New(&table, s.cfg.policy())
+	if s.forgotten.Load() != forgotten {
+		return set, nil // for this call, and no other
+	}
 	if !s.set.CompareAndSwap(nil, set) {
 		if newer := s.set.Load(); newer != nil {
 			return newer, nil

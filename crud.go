@@ -190,7 +190,7 @@ func (s *Store) columns(ctx context.Context, q wire.Querier, set **stmt.Set, col
 			return nil, nil, &ColumnError{c.name, "is the store's own: only extra columns can be set"}
 		}
 		if !slices.Contains((*set).Table.Extra, c.name) && s.unknown.mayBeNew(c.name) {
-			s.set.CompareAndSwap(*set, nil)
+			s.forget(*set)
 			if *set, err = s.describe(ctx, q); err != nil { // not on another connection: q may hold the pool's last
 				return nil, nil, &undone{err}
 			}

@@ -22,7 +22,7 @@ import (
 // patience is for what a test waits for.
 const patience = time.Minute
 
-func migrated(t *testing.T, db *dbtest.DB, change ...func(*entsession.Config)) *entsession.Store {
+func migrated(t testing.TB, db *dbtest.DB, change ...func(*entsession.Config)) *entsession.Store {
 	t.Helper()
 	s := storeOn(t, db, change...)
 	require.NoError(t, s.Migrate(context.Background()))

@@ -25,7 +25,7 @@ func (s *Store) Migrate(ctx context.Context) error {
 	}
 	defer s.calls.RUnlock()
 	_, err := migrator.Apply(ctx, s.migrations())
-	s.set.Store(nil) // look at the columns again
+	s.forget(s.set.Load()) // look at the columns again
 	return s.fail("migrate", err, nil)
 }
 

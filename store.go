@@ -26,14 +26,15 @@ import (
 // Store keeps sessions in one table. It is safe for concurrent use. Its pool is its own: no call ever takes part in a
 // transaction of the application's.
 type Store struct {
-	cfg     Config // defaults applied
-	drv     dialect.Driver
-	db      wire.Querier // on drv: what the calls use
-	pool    *sql.DB      // nil when the driver is the application's
-	client  *ent.Client
-	table   *stmt.Table // the name; what is known of the columns is in set
-	set     atomic.Pointer[stmt.Set]
-	looking chan struct{} // held to describe the table
+	cfg       Config // defaults applied
+	drv       dialect.Driver
+	db        wire.Querier // on drv: what the calls use
+	pool      *sql.DB      // nil when the driver is the application's
+	client    *ent.Client
+	table     *stmt.Table // the name; what is known of the columns is in set
+	set       atomic.Pointer[stmt.Set]
+	looking   chan struct{} // held to describe the table
+	forgotten atomic.Uint64 // counts the sets that turned out to be outdated
 
 	lanes     atomic.Pointer[lanes] // of set, see batch.go
 	lanesMu   sync.Mutex            // held to replace them

@@ -12,8 +12,8 @@ root=$(go list -m)
 go list ./... >"$work/packages"
 mapfile -t others < <(grep -vxF "$root" "$work/packages")
 
-# The results of an earlier run are no news (-count=1), and vet is a check of its own.
-go_test=(go test -json -race -count=1 -vet=off -timeout=20m)
+# The results of an earlier run are no news (-count=1), and vet is a check of its own. Most tests wait more than they work.
+go_test=(go test -json -race -count=1 -vet=off -parallel=5 -timeout=20m)
 
 # all runs on after a failure, so that one run shows everything.
 all() {

@@ -69,7 +69,7 @@ func testPurgeGrace(t *testing.T, e *env) {
 // testPurgeSparesTheTouched: among 100,000 expired rows and 100,000 live ones, sessions in their last seconds are renewed while the
 // purge runs. The expired go, every other stays.
 func testPurgeSparesTheTouched(t *testing.T, e *env) {
-	const many, edge = 100_000, 500
+	const many, edge = 20_000, 500
 	store := e.store(func(c *entsession.Config) { c.PlainIDs = true })
 	e.fill("dead", many, -10)
 	e.fill("live", many, 1000)

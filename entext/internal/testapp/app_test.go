@@ -292,6 +292,10 @@ func TestEveryTypeTogether(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			onEach(t, func(t *testing.T, a *app) {
+				var err error
+				a.store = a.open(t, session.Table, func(c *entsession.Config) { c.MaxOpenConns = 2 }) // so that calls have to wait, on a quick machine too
+				a.sessions, err = ent.NewSessionStore(a.store, a.client)
+				require.NoError(t, err)
 				together(t, a, func(n int) []sample {
 					return slices.DeleteFunc(samples(n), func(s sample) bool { return slices.Contains(leave, s.field) })
 				})

@@ -28,7 +28,7 @@ type underWay struct {
 	ends, writes bool
 }
 
-var callsUnderWay = []underWay{
+var callsUnderWay = append([]underWay{
 	{name: "Load", run: func(e *env, store *entsession.Store, s *entsession.Session, ready func()) (*entsession.Session, error) {
 		ready()
 		_, err := store.Load(ctx, s.ID())
@@ -103,7 +103,7 @@ var callsUnderWay = []underWay{
 		_, err = store.Revoke(ctx, session.Subject(subject))
 		return nil, err
 	}},
-}
+}, putsUnderWay...)
 
 // listed looks for a session in a list: one that is not there is ErrNotFound.
 func listed(store *entsession.Store, s *entsession.Session, subject ...string) error {

@@ -97,9 +97,10 @@ type campaign struct {
 	faults  []Fault
 	schema  schema
 
-	workers sync.WaitGroup
-	stop    chan struct{} // closed when the workers are to stop
-	over    sync.Once
+	injecting sync.Mutex // one fault at a time
+	workers   sync.WaitGroup
+	stop      chan struct{} // closed when the workers are to stop
+	over      sync.Once
 }
 
 // Run runs a campaign. The error is one of the campaign's own: something could not be set up, injected or undone. What the store did
@@ -127,7 +128,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	return r, nil
 }
 
-func (c *campaign) run(ctx context.Context) error {
+func (c *campaign) run(ctx context.Context) (err error) {
 	if err := c.prepare(ctx); err != nil {
 		return err
 	}
@@ -136,6 +137,8 @@ func (c *campaign) run(ctx context.Context) error {
 		return err
 	}
 	defer c.halt()
+	mended := c.startMending(ctx)
+	defer func() { err = errors.Join(err, mended()) }()
 	for i := range c.Workers {
 		w := &worker{campaign: c, number: i, rng: rand.New(rand.NewPCG(c.Seed, uint64(1000+i)))}
 		c.workers.Go(w.run)
@@ -268,7 +271,14 @@ func draw(rng *rand.Rand, faults []Fault) Fault {
 func (c *campaign) inject(ctx context.Context, f Fault, rng *rand.Rand) error {
 	// A stream of its own, so that what a fault draws moves no other's.
 	own := rand.New(rand.NewPCG(rng.Uint64(), rng.Uint64()))
-	end := c.weather.begin(f, c.at())
+	c.injecting.Lock()
+	defer c.injecting.Unlock()
+	return c.spell(ctx, f, own, c.at())
+}
+
+// spell injects a fault that began at some time.
+func (c *campaign) spell(ctx context.Context, f Fault, own *rand.Rand, began int64) error {
+	end := c.weather.begin(f, began)
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	err := f.Inject(bounded, own)
@@ -278,6 +288,46 @@ func (c *campaign) inject(ctx context.Context, f Fault, rng *rand.Rand) error {
 		return fmt.Errorf("fault %q: %w", f.Name, err)
 	}
 	return nil
+}
+
+// mendEvery is how often it is looked for what has ended by itself.
+const mendEvery = 50 * time.Millisecond
+
+// startMending has a Mender mended until the function that it returns is called.
+func (c *campaign) startMending(ctx context.Context) (end func() error) {
+	m, ok := c.Target.(Mender)
+	if !ok {
+		return func() error { return nil }
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() {
+		for {
+			sleep(ctx, mendEvery)
+			if ctx.Err() != nil {
+				done <- nil
+				return
+			}
+			if err := c.mend(ctx, m); err != nil {
+				done <- err
+				return
+			}
+		}
+	}()
+	return func() error {
+		cancel()
+		return <-done
+	}
+}
+
+func (c *campaign) mend(ctx context.Context, m Mender) error {
+	c.injecting.Lock()
+	defer c.injecting.Unlock()
+	f, ended := m.Ended()
+	if !ended {
+		return nil
+	}
+	return c.spell(ctx, f, nil, c.at()-int64(4*mendEvery))
 }
 
 // at is the time since the campaign began, in ns.

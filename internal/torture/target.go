@@ -48,3 +48,10 @@ type Fault struct {
 	// An error ends the campaign: it means that the fault could not be injected or undone, not that something suffered from it.
 	Inject func(ctx context.Context, rng *rand.Rand) error
 }
+
+// Mender is a Target with a part that may end by itself, by a mistake of its own that is known, and that an init system would start again.
+type Mender interface {
+	Target
+	// Ended gives the fault whose Inject starts it again, if it has ended. It is asked between the other faults.
+	Ended() (Fault, bool)
+}

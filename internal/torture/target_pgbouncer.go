@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -91,19 +90,23 @@ func (t *pgbouncerTarget) Faults() []Fault {
 	}, NetworkFaults(t.proxies...)...)
 	for i, f := range faults {
 		faults[i].Inject = func(ctx context.Context, rng *rand.Rand) error {
-			return errors.Join(t.up(), f.Inject(ctx, rng), t.up())
+			return errors.Join(t.revive(ctx, rng), f.Inject(ctx, rng), t.revive(ctx, rng))
 		}
 	}
 	return faults
 }
 
-// up is an error when the pooler has ended by itself, of which the clients' errors say nothing.
-func (t *pgbouncerTarget) up() error {
+// Ended implements [Mender]: PgBouncer 1.18 may end by itself when a statement is cancelled, see [dbtest.Server.PgBouncer].
+func (t *pgbouncerTarget) Ended() (Fault, bool) {
+	return Fault{Name: "pooler ended by itself", Inject: t.revive}, t.pooler.Pid() == 0
+}
+
+// revive starts the pooler again if it has ended by itself.
+func (t *pgbouncerTarget) revive(context.Context, *rand.Rand) error {
 	if t.pooler.Pid() != 0 {
 		return nil
 	}
-	text := t.pooler.Log()
-	return fmt.Errorf("the pooler has ended by itself; the end of its log:\n%s", text[max(0, len(text)-2000):])
+	return t.pooler.Restart()
 }
 
 func (t *pgbouncerTarget) killPooler(ctx context.Context, rng *rand.Rand) error {

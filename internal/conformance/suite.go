@@ -102,6 +102,7 @@ func Run(t *testing.T, kind dbtest.Kind, mode Mode) {
 		{name: "LostAnswers", f: testLostAnswers, on: servers},
 		{name: "Silence", f: testSilence, on: servers},
 		{name: "CommitUnderWay", f: testCommitUnderWay, on: postgres},
+		{name: "RoomForUpdates", f: testRoomForUpdates, on: postgres},
 		{name: "RevokeMeetsRotations", f: testRevokeMeetsRotations, on: postgres},
 		{name: "PoolOfOneUnknownColumn", f: testPoolOfOneUnknownColumn},
 		{name: "Uncomparable", f: testUncomparable},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -294,6 +295,10 @@ func TestThreeColumns(t *testing.T) {
 		ctx := e.Context()
 		e.exec("CREATE TABLE sessions (id char(72) NOT NULL PRIMARY KEY, data text, timeout integer)")
 		e.exec("INSERT INTO sessions VALUES ('0a1b2c3d4e5f', '{\"user\":\"ann\"}', 2000000000), ('f5e4d3c2b1a0', 'x', 1)")
+		const more = 20 // hashes of all kinds
+		for i := range more {
+			e.exec(fmt.Sprintf("INSERT INTO sessions VALUES ('%d', 'x', 2000000000)", i))
+		}
 		plain := e.open(func(c *entsession.Config) { c.PlainIDs = true })
 		s, err := plain.Load(ctx, "0a1b2c3d4e5f")
 		require.NoError(e, err)
@@ -309,6 +314,10 @@ func TestThreeColumns(t *testing.T) {
 		require.NoError(e, err)
 		require.Equal(e, `{"user":"ann"}`, string(s.Data))
 		require.Equal(e, int64(2000000000), s.Expires().Unix())
+		for i := range more {
+			_, err := store.Load(ctx, fmt.Sprint(i))
+			require.NoError(e, err)
+		}
 		s.Data = []byte("y")
 		require.NoError(e, store.Save(ctx, s))
 		_, err = store.Load(ctx, "f5e4d3c2b1a0")
@@ -327,6 +336,10 @@ func TestPage(t *testing.T) {
 		code, err := os.ReadFile(file)
 		require.NoError(t, err)
 		_, body, _ := strings.Cut(string(code), from)
-		require.Contains(t, string(text), "```go\n"+from+body+"```\n", file)
+		require.True(t, strings.Contains(string(text), "```go\n"+from+body+"```\n"), "the page does not show what is in %s", file)
 	}
+	used := "sessions.Serializer = fromGormstore{name: \"shop\", codecs: securecookie.CodecsFromPairs(key)}\n"
+	test, err := os.ReadFile("adopting_test.go")
+	require.NoError(t, err)
+	require.True(t, strings.Contains(string(text), used) && strings.Contains(string(test), "\t"+used), "the page does not use what is tried here")
 }

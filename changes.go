@@ -18,16 +18,19 @@ import (
 func (l *lanes) runStatements(ctx context.Context, _ *batch.Lane[writing], calls []*batch.Call[writing]) error {
 	if len(calls) == 1 { // a transaction of its own
 		c := calls[0]
-		err := l.store.write(ctx, func() error { return c.Val.run(ctx, l.store.db) })
-		if rows(err) {
+		err := l.store.write(ctx, func() error { return c.Val.run(ctx, l.store.db, l.set) })
+		switch {
+		case rows(err):
 			c.Err, err = err, nil
+		case err == nil:
+			l.happened(calls)
 		}
 		return err
 	}
-	return l.store.atomically(ctx, func(ctx context.Context, q wire.Querier) error {
+	err := l.store.atomically(ctx, func(ctx context.Context, q wire.Querier) error {
 		for _, c := range calls {
 			w := &c.Val
-			err := w.run(ctx, q)
+			err := w.run(ctx, q, l.set)
 			switch {
 			case err == nil:
 				continue
@@ -43,10 +46,32 @@ func (l *lanes) runStatements(ctx context.Context, _ *batch.Lane[writing], calls
 		}
 		return nil
 	})
+	if err == nil {
+		l.happened(calls)
+	}
+	return err
 }
 
-func (w *writing) run(ctx context.Context, q wire.Querier) error {
+// happened tells of what a batch has committed, also to those of its callers that have left.
+func (l *lanes) happened(calls []*batch.Call[writing]) {
+	if l.store.events == nil {
+		return
+	}
+	for _, c := range calls {
+		if c.Val.ok && c.Err == nil && !c.IsAlone() {
+			l.store.happened(c.Val.event)
+		}
+	}
+}
+
+func (w *writing) run(ctx context.Context, q wire.Querier, set *stmt.Set) error {
 	w.ok, w.timeout = false, 0
+	if w.event != nil && !w.rows { // a Delete
+		return q.Query(ctx, set.Telling(w.text), w.args, func(row wire.Row) error {
+			w.ok = true
+			return w.event.fill(set, row, 1)
+		})
+	}
 	if w.rows {
 		return q.Query(ctx, w.text, w.args, func(row wire.Row) (err error) {
 			w.ok = true
@@ -117,6 +142,7 @@ func (l *lanes) runInsert(many *stmt.Many, columns int) func(context.Context, *b
 		for _, c := range unique {
 			c.Val.ok, c.Val.timeout = true, timeout
 		}
+		l.happened(unique)
 		return nil
 	}
 }
@@ -197,18 +223,47 @@ func (l *lanes) runRemove(ctx context.Context, _ *batch.Lane[writing], calls []*
 	if l.set.Table.HasVersion {
 		args = append(args, newVersion())
 	}
-	if l.set.Table.Dialect == dialect.MySQL {
+	telling := l.store.event(EventDelete, "") != nil
+	switch {
+	case l.set.Table.Dialect == dialect.MySQL:
 		if err := l.locked(ctx, l.text.Delete, args, unique); err != nil {
 			return err
 		}
-	} else {
+		if telling {
+			l.ended(ctx, unique)
+		}
+	case telling:
+		err := l.store.db.Query(ctx, l.text.DeleteTelling.Text(len(unique)), l.set.KeyArgs(args, keysOf(unique), l.store.cfg.Application), func(row wire.Row) error {
+			c, ok := seen(unique, row)
+			if !ok {
+				return nil
+			}
+			c.Val.ok = true
+			return c.Val.event.fill(l.set, row, 1)
+		})
+		if err != nil {
+			return err
+		}
+	default:
 		_, err := exec(ctx, l.store.db, l.text.Delete.Text(len(unique)), l.set.KeyArgs(args, keysOf(unique), l.store.cfg.Application))
 		if err != nil {
 			return err
 		}
 	}
+	l.happened(unique)
 	follow(unique, further)
 	return nil
+}
+
+// ended is Store.ended for a batch.
+func (l *lanes) ended(ctx context.Context, unique []*batch.Call[writing]) {
+	byKey := map[string]*Event{}
+	for _, c := range unique {
+		if c.Val.ok && !c.IsAlone() {
+			byKey[c.Val.row.Key] = c.Val.event
+		}
+	}
+	l.store.ended(ctx, l.set, byKey)
 }
 
 // follow gives further calls for a key the answer of the first.

@@ -97,6 +97,9 @@ type Config struct {
 	// many goroutines at once, and must not call the store. Defaults to none.
 	ColumnsFunc func(ctx context.Context) []Column `yaml:"-"`
 
+	// Hooks hear of sessions that begin and end, after the commit and off the call's path. Defaults to none.
+	Hooks Hooks `yaml:"-"`
+
 	// Rand draws from [0, 1) for the purge; it is called by many goroutines at once. Defaults to math/rand/v2.
 	Rand func() float64
 	// Logger hears what happens off the request's path, such as an automatic purge that failed. Never an id, never a
@@ -122,7 +125,7 @@ func (c Config) Format(f fmt.State, verb rune) {
 			}
 		}
 	}
-	c.Rand, c.Logger, c.ColumnsFunc = nil, nil, nil // of which only addresses would be seen
+	c.Rand, c.Logger, c.ColumnsFunc, c.Hooks = nil, nil, nil, Hooks{Queue: c.Hooks.Queue} // of which only addresses would be seen
 	fmt.Fprintf(f, fmt.FormatString(f, verb), plain(c))
 }
 

@@ -40,7 +40,7 @@ func (s *Store) create(ctx context.Context, sess *Session, text string) error {
 		if err != nil {
 			return err
 		}
-		timeout, err := s.insert(ctx, set, names, stmt.Row{Key: sess.ref.key, Text: text, Version: version, Values: values}, a)
+		timeout, err := s.insert(ctx, set, names, stmt.Row{Key: sess.ref.key, Text: text, Version: version, Values: values}, s.creation(sess.ref.key, sess.staged), a)
 		if err != nil {
 			if !a.unsure || fault.Of(err) != fault.Duplicate {
 				return err
@@ -54,6 +54,7 @@ func (s *Store) create(ctx context.Context, sess *Session, text string) error {
 				return &undone{perr}
 			}
 			timeout = found.timeout
+			s.happened(s.creation(sess.ref.key, sess.staged))
 		} else if set.Table.Dialect == dialect.MySQL && len(set.Table.Computed) > 0 {
 			// The insert id may be that of an auto_increment column of the application's.
 			found, err := s.checkOn(ctx, s.db, set, sess.ref) // not in a queue that may be full: the row is there

@@ -25,6 +25,7 @@ const (
 	defaultCheckThreshold   = 30 * time.Second
 	defaultStatementTimeout = 30 * time.Second
 	defaultMaxQueue         = 10_000
+	defaultHookQueue        = 10_000
 	defaultPurgeProbability = 0.1
 	defaultPurgeBatch       = 500
 	defaultPurgeInterval    = time.Minute
@@ -116,6 +117,7 @@ func (c Config) WithDefaults() (Config, error) {
 	}
 	count("MaxDataBytes", &c.MaxDataBytes, defaultMaxDataBytes)
 	count("MaxQueue", &c.MaxQueue, defaultMaxQueue)
+	count("Hooks.Queue", &c.Hooks.Queue, defaultHookQueue)
 	count("PurgeBatch", &c.PurgeBatch, defaultPurgeBatch)
 	if c.PurgeBatch > 10_000 {
 		bad("PurgeBatch", c.PurgeBatch, "is more than 10000, the most that one statement takes on every database")

@@ -18,5 +18,5 @@
 //   - No goroutine outlives [Store.Close], no table is changed unless [Store.Migrate] is called, and every wait obeys its context.
 //
 // To read the code, begin with store.go, session.go and crud.go; then save.go, update.go and rotate.go hold what the promises
-// rest on, conn.go the retries, batch.go the way into batches, and internal/stmt every statement there is.
+// rest on, conn.go the retries, batch.go the way into batches, and internal/stmt every statement there is; hooks.go is on its own.
 package entsession

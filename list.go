@@ -196,6 +196,11 @@ func (s *Store) now(ctx context.Context) (now int64, err error) {
 func (s *Store) revoke(ctx context.Context, where []func(*entsql.Selector)) (int, error) {
 	n := int64(0)
 	err := s.try(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) error {
+		if s.event(EventRevoke, "") != nil {
+			told, err := s.revokeTelling(ctx, set, where)
+			n = told
+			return err
+		}
 		text, args, err := set.Revoke(s.cfg.Application, newVersion(), where)
 		if err != nil {
 			return err

@@ -99,7 +99,7 @@ var errNothing = errors.New("nothing to write")
 
 // locked runs a statement over the rows of a batch that no one else has locked.
 func (l *lanes) locked(ctx context.Context, many *stmt.Many, args []any, unique []*batch.Call[writing]) error {
-	return l.store.atomically(ctx, func(ctx context.Context, q wire.Querier) error {
+	err := l.store.atomically(ctx, func(ctx context.Context, q wire.Querier) error {
 		var keys []string
 		err := l.lock(ctx, q, unique, func(c *batch.Call[writing], _, _, _ int64) { keys, c.Val.ok = append(keys, c.Val.row.Key), true })
 		if err != nil || len(keys) == 0 {
@@ -110,9 +110,14 @@ func (l *lanes) locked(ctx context.Context, many *stmt.Many, args []any, unique 
 			for _, c := range unique {
 				c.Alone()
 			}
+			return errNothing
 		}
 		return err
 	})
+	if errors.Is(err, errNothing) {
+		return nil
+	}
+	return err
 }
 
 // lock locks rows and has the calls whose rows it did not get go alone: a row that is not live can't be told from one that is locked.

@@ -17,6 +17,7 @@ type lone struct {
 	set    *stmt.Set
 	sess   *Session // the row is a whole session
 	state  *state   // the row is what Check reads
+	event  *Event   // the row is that of a session which was ended
 	number int64    // else it is a number
 
 	rows int
@@ -48,6 +49,8 @@ func (l *lone) take(row wire.Row) (err error) {
 		return l.sess.fill(l.set, row)
 	case l.state != nil:
 		return l.state.fill(l.set, row)
+	case l.event != nil:
+		return l.event.fill(l.set, row, 1)
 	}
 	l.number, err = row.Int(0)
 	return err

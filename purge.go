@@ -145,12 +145,17 @@ func (s *Store) purgeBatch(ctx context.Context) (n int, more bool, err error) {
 func (s *Store) purgeSome(ctx context.Context) (n int, more bool, err error) {
 	err = s.try(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) error {
 		n, more = 0, false
-		return s.inTxOf(ctx, s.beginPurge, func(tx wire.Querier) error {
+		var tell told
+		err := s.inTxOf(ctx, s.beginPurge, func(tx wire.Querier) error {
 			unlock, err := s.lockPurge(ctx, tx)
 			if err != nil {
 				return err
 			}
 			defer unlock()
+			if s.event(EventExpire, "") != nil {
+				n, more, tell, err = s.purgeTelling(ctx, tx, set)
+				return err
+			}
 			keys, err := expiredKeys(ctx, tx, set, s.cfg)
 			if err != nil || len(keys) == 0 {
 				return err
@@ -160,6 +165,10 @@ func (s *Store) purgeSome(ctx context.Context) (n int, more bool, err error) {
 			n, more = int(deleted), len(keys) == s.cfg.PurgeBatch
 			return err
 		})
+		if err == nil && tell.any() {
+			tell.happened(s)
+		}
+		return err
 	})
 	if err != nil {
 		return 0, false, err

@@ -154,7 +154,7 @@ func (p *put) update(ctx context.Context, set *stmt.Set, names []string, row stm
 			row.Stored = p.loaded.stored
 		}
 	}
-	timeout, ok, err := p.send(ctx, set, names, row, a, set.Commits().Update(names, p.guarded), func(row *stmt.Row) []any {
+	timeout, ok, err := p.send(ctx, set, names, row, nil, a, set.Commits().Update(names, p.guarded), func(row *stmt.Row) []any {
 		return set.Commits().UpdateArgs(nil, row, set.Over(p.lifetime), p.guarded, &s.cfg.Application)
 	})
 	if err != nil || ok {
@@ -178,7 +178,8 @@ func (p *put) update(ctx context.Context, set *stmt.Set, names []string, row stm
 // insert writes a session that is new.
 func (p *put) insert(ctx context.Context, set *stmt.Set, names []string, row stmt.Row, a attempt) (int64, error) {
 	s := p.store
-	timeout, ok, err := p.send(ctx, set, names, row, a, set.Commits().Insert(names), func(row *stmt.Row) []any {
+	e := s.creation(row.Key, p.sess.staged)
+	timeout, ok, err := p.send(ctx, set, names, row, e, a, set.Commits().Insert(names), func(row *stmt.Row) []any {
 		return set.Commits().InsertArgs(nil, row, set.Over(p.lifetime), &s.cfg.Application)
 	})
 	duplicate := err != nil && set.Table.Dialect == dialect.MySQL && fault.Of(err) == fault.Duplicate
@@ -203,22 +204,29 @@ func (p *put) insert(ctx context.Context, set *stmt.Set, names []string, row stm
 	case perr != nil:
 		return 0, &undone{perr}
 	case ok, a.unsure && (!set.Table.HasVersion || now.version == p.version):
+		if !ok {
+			s.happened(e) // an attempt that lost its answer wrote it
+		}
 		return now.timeout, nil
 	}
 	return 0, errTaken
 }
 
 // send sends a statement for one row: in SQLite's next transaction, or by itself.
-func (p *put) send(ctx context.Context, set *stmt.Set, names []string, row stmt.Row, a attempt, text string, args func(*stmt.Row) []any) (timeout int64, ok bool, err error) {
+func (p *put) send(ctx context.Context, set *stmt.Set, names []string, row stmt.Row, e *Event, a attempt, text string, args func(*stmt.Row) []any) (timeout int64, ok bool, err error) {
 	s := p.store
 	lone := func() error {
 		one := newLone()
 		defer one.release()
 		one.args = append(one.args, args(&row)...)
-		return s.write(ctx, func() (err error) {
+		err := s.write(ctx, func() (err error) {
 			timeout, ok, err = one.answer(ctx, s.db, set, text)
 			return err
 		})
+		if err == nil && ok {
+			s.happened(e)
+		}
+		return err
 	}
 	l := s.lanesFor(set)
 	own := row // a batch may go on after its caller has left
@@ -226,7 +234,7 @@ func (p *put) send(ctx context.Context, set *stmt.Set, names []string, row stmt.
 		err = lone()
 		return timeout, ok, err
 	}
-	w, batched, err := ride(ctx, l.write, writing{row: own, text: text, args: args(&own), rows: true}, size(row), lone)
+	w, batched, err := ride(ctx, l.write, writing{row: own, event: e, text: text, args: args(&own), rows: true}, size(row), lone)
 	if batched {
 		return w.timeout, w.ok, err
 	}

@@ -41,7 +41,18 @@ func TestReadme(t *testing.T) {
 // TestReadmeProgram runs the program that the README shows.
 func TestReadmeProgram(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("README.md")
+	require.Regexp(t, `^hello, until 20\d\d-`, program(t, "README.md"))
+}
+
+// TestHooksProgram runs the one of docs/hooks.md.
+func TestHooksProgram(t *testing.T) {
+	t.Parallel()
+	require.Regexp(t, `(?s)^\S+ level=INFO msg=create user=<nil> .* msg=rotate user=<nil> .* msg=delete user=ann session=\S{8}\n$`, program(t, "docs/hooks.md"))
+}
+
+// program gives the output of the program that a page shows.
+func program(t *testing.T, page string) string {
+	text, err := os.ReadFile(page)
 	require.NoError(t, err)
 	match := regexp.MustCompile("(?s)<!-- program -->\n```go\n(.*?)```\n").FindSubmatch(text)
 	require.NotNil(t, match)
@@ -54,5 +65,5 @@ func TestReadmeProgram(t *testing.T) {
 	run.Dir = dir
 	out, err = run.CombinedOutput()
 	require.NoError(t, err, string(out))
-	require.Regexp(t, `^hello, until 20\d\d-`, string(out))
+	return string(out)
 }

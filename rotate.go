@@ -45,10 +45,10 @@ func (s *Store) rotate(ctx context.Context, r, to *ref, cols []Column, encode fu
 	version := newVersion()
 	s.hot.add(r.key)
 	defer s.hot.remove(r.key)
-	var sess *Session
+	var sess, old *Session
 	err := s.try(ctx, func(ctx context.Context, set *stmt.Set, a attempt) (err error) {
 		err = s.inTx(ctx, func(tx wire.Querier) error {
-			if sess, err = s.move(ctx, tx, set, r, to, version); err != nil || len(cols) == 0 {
+			if sess, old, err = s.move(ctx, tx, set, r, to, version); err != nil || len(cols) == 0 {
 				return err
 			}
 			sess.Set(cols...)
@@ -59,22 +59,29 @@ func (s *Store) rotate(ctx context.Context, r, to *ref, cols []Column, encode fu
 			// old row was locked: that attempt's commit may have been under way until then.
 			sess, err = s.read(ctx, s.db, set, set.Load, to)
 		}
+		if err == nil {
+			if e := s.event(EventRotate, r.key); e != nil {
+				e.Successor, e.Columns = s.shown(to.key), old.Columns()
+				s.happened(e)
+			}
+		}
 		return err
 	})
 	return sess, err
 }
 
-func (s *Store) move(ctx context.Context, tx wire.Querier, set *stmt.Set, from, to *ref, version int64) (*Session, error) {
-	if _, err := s.lock(ctx, tx, set, from); err != nil {
-		return nil, err
+// move returns the session as it is now, and as it was.
+func (s *Store) move(ctx context.Context, tx wire.Querier, set *stmt.Set, from, to *ref, version int64) (sess, old *Session, err error) {
+	if old, err = s.lock(ctx, tx, set, from); err != nil {
+		return nil, nil, err
 	}
 	// The columns as they are now: one that a migration added since the store looked must come along.
 	names, err := columnNames(ctx, tx, set.Table)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if !slices.Equal(names, set.Table.Columns) {
-		return nil, errTableChanged
+		return nil, nil, errTableChanged
 	}
 	args := []any{to.key}
 	if set.Table.HasVersion {
@@ -83,17 +90,18 @@ func (s *Store) move(ctx context.Context, tx wire.Querier, set *stmt.Set, from, 
 	args = set.Key(args, &from.key, &s.cfg.Application)
 	n, err := exec(ctx, tx, set.Copy(set.Table.CopyColumns()), args)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if n == 0 {
-		return nil, ErrNotFound // it expired in this very second
+		return nil, nil, ErrNotFound // it expired in this very second
 	}
 	if buried, err := s.bury(ctx, tx, set, from.key); err != nil {
-		return nil, err
+		return nil, nil, err
 	} else if !buried {
-		return nil, ErrNotFound
+		return nil, nil, ErrNotFound
 	}
-	return s.read(ctx, tx, set, set.Load, to)
+	sess, err = s.read(ctx, tx, set, set.Load, to)
+	return sess, old, err
 }
 
 // columnNames reads a table's columns.

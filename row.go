@@ -37,18 +37,25 @@ func (s *Session) fill(set *stmt.Set, row wire.Row) (err error) {
 		}
 		n++
 	}
-	s.columns, s.values = t.Extra, make([]any, len(t.Extra))
-	for i := range s.values {
+	s.columns = t.Extra
+	s.values, err = extras(t, row, n)
+	return err
+}
+
+// extras reads the extra columns, of which the first is column n.
+func extras(t *stmt.Table, row wire.Row, n int) ([]any, error) {
+	values := make([]any, len(t.Extra))
+	for i := range values {
 		v, err := row.Value(n + i)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if b, ok := v.([]byte); ok && slices.Contains(t.Text, t.Extra[i]) {
 			v = string(b) // MySQL's driver hands text out as bytes
 		}
-		s.values[i] = v
+		values[i] = v
 	}
-	return nil
+	return values, nil
 }
 
 // written takes over what a write made true.

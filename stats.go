@@ -17,6 +17,8 @@ type Stats struct {
 	// Retries counts statements that were sent again after a lost connection, a deadlock and the like, and RetriesRefused errors that were
 	// returned without trying again, because the database was away for long or all retries were spent: see docs/faults.md.
 	Retries, RetriesRefused uint64
+	// Hooks is what became of the events of Config.Hooks.
+	Hooks HookStats
 	// Pool is the pool of connections: what database/sql says of it. Zero for a driver whose pool is not known.
 	Pool sql.DBStats
 }
@@ -44,7 +46,7 @@ type LaneStats struct {
 
 // Stats tells what the store has done so far, and where calls wait.
 func (s *Store) Stats() Stats {
-	out := Stats{Retries: s.retries.Load(), RetriesRefused: s.budget.refused.Load()}
+	out := Stats{Retries: s.retries.Load(), RetriesRefused: s.budget.refused.Load(), Hooks: s.events.stats()}
 	if p, ok := s.db.(*wire.Pool); ok {
 		out.Pool = p.DB().Stats()
 	}

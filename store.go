@@ -50,6 +50,7 @@ type Store struct {
 	health    health
 	gate      interface{ Away() error } // nil when the pool is the application's
 
+	events *events       // nil: no hooks
 	writer chan struct{} // SQLite takes one writer at a time: better to queue here than to poll the file's lock
 	purger purger
 
@@ -154,6 +155,7 @@ func newStore(drv dialect.Driver, cfg Config) *Store {
 	if table.Dialect == dialect.SQLite {
 		s.writer = make(chan struct{}, 1)
 	}
+	s.events = newEvents(cfg.Hooks, s.log)
 	s.end = sync.OnceValue(s.close)
 	return s
 }
@@ -181,6 +183,7 @@ func (s *Store) close() error {
 	// No caller is left: nobody waits for the answers of the batches that go on.
 	s.batchEnd()
 	s.batches.Wait()
+	s.events.close() // nothing more will happen
 	if s.pool == nil {
 		return nil
 	}

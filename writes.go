@@ -2,6 +2,7 @@ package entsession
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -19,6 +20,8 @@ type writing struct {
 	args []any
 	rows bool // it answers with a row
 
+	event *Event // to be told of once it is committed; nil: none
+
 	ok      bool  // it changed the session
 	timeout int64 // of a Create or Save
 }
@@ -26,13 +29,13 @@ type writing struct {
 // After an attempt that lost its connection a write goes alone: should it be what breaks the connection, it breaks no one else's again.
 
 // insert adds a row and returns its timeout.
-func (s *Store) insert(ctx context.Context, set *stmt.Set, names []string, row stmt.Row, a attempt) (int64, error) {
+func (s *Store) insert(ctx context.Context, set *stmt.Set, names []string, row stmt.Row, e *Event, a attempt) (int64, error) {
 	l := s.lanesFor(set)
 	var lane *batch.Lane[writing]
 	if l != nil && !a.unsure {
 		lane = l.forColumns(l.create, names, set.InsertMany, l.runInsert)
 	}
-	timeout, _, err := s.change(ctx, set, l, lane, inserting, names, row)
+	timeout, _, err := s.change(ctx, set, l, lane, inserting, names, row, e)
 	return timeout, err
 }
 
@@ -43,7 +46,7 @@ func (s *Store) put(ctx context.Context, set *stmt.Set, names []string, row stmt
 	if l != nil && !a.unsure && !s.hot.has(row.Key) {
 		lane = l.forColumns(l.save, names, set.SaveMany, l.runSave)
 	}
-	return s.change(ctx, set, l, lane, saving, names, row)
+	return s.change(ctx, set, l, lane, saving, names, row, nil)
 }
 
 // renew touches a session. False: there is none that is live, or the driver can't tell.
@@ -53,7 +56,7 @@ func (s *Store) renew(ctx context.Context, set *stmt.Set, key string) (bool, err
 	if l != nil && !s.hot.has(key) {
 		lane = l.touch
 	}
-	_, ok, err := s.change(ctx, set, l, lane, touching, nil, stmt.Row{Key: key})
+	_, ok, err := s.change(ctx, set, l, lane, touching, nil, stmt.Row{Key: key}, nil)
 	return ok, err
 }
 
@@ -64,7 +67,7 @@ func (s *Store) remove(ctx context.Context, set *stmt.Set, key string) error {
 	if l != nil && !s.hot.has(key) {
 		lane = l.remove
 	}
-	_, _, err := s.change(ctx, set, l, lane, deleting, nil, stmt.Row{Key: key, Version: newVersion()})
+	_, _, err := s.change(ctx, set, l, lane, deleting, nil, stmt.Row{Key: key, Version: newVersion()}, s.event(EventDelete, key))
 	return err
 }
 
@@ -95,7 +98,7 @@ func (k kind) lone(set *stmt.Set, names []string, args []any, row *stmt.Row, app
 }
 
 // change takes a change of one row to the database: in a batch, or as a statement of its own.
-func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch.Lane[writing], k kind, names []string, row stmt.Row) (timeout int64, ok bool, err error) {
+func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch.Lane[writing], k kind, names []string, row stmt.Row, e *Event) (timeout int64, ok bool, err error) {
 	lone := func() error {
 		one := newLone()
 		defer one.release()
@@ -103,17 +106,25 @@ func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch
 		var text string
 		var answers bool
 		text, one.args, answers = k.lone(set, names, one.args, &one.row, &s.cfg.Application)
-		return s.write(ctx, func() (err error) {
-			if answers {
+		err := s.write(ctx, func() (err error) {
+			switch {
+			case answers:
 				timeout, ok, err = one.answer(ctx, s.db, set, text)
+				return err
+			case e != nil:
+				ok, err = s.removeTelling(ctx, set, one, text, e)
 				return err
 			}
 			n, err := exec(ctx, s.db, text, one.args)
 			ok = n > 0
 			return err
 		})
+		if err == nil && (ok || k == inserting) {
+			s.happened(e)
+		}
+		return err
 	}
-	w := writing{row: row}
+	w := writing{row: row, event: e}
 	if l != nil && l.write != nil { // SQLite
 		lane = l.write
 	}
@@ -130,6 +141,23 @@ func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch
 		return w.timeout, w.ok, err
 	}
 	return timeout, ok, err
+}
+
+// removeTelling runs a Delete that is to be told of.
+func (s *Store) removeTelling(ctx context.Context, set *stmt.Set, one *lone, text string, e *Event) (bool, error) {
+	if set.Table.Dialect == dialect.MySQL {
+		n, err := exec(ctx, s.db, text, one.args)
+		if n > 0 {
+			s.ended(ctx, set, map[string]*Event{one.row.Key: e})
+		}
+		return n > 0, err
+	}
+	one.set, one.event = set, e
+	err := one.query(ctx, s.db, set.Telling(text))
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // size is about what a row adds to a statement, in bytes.

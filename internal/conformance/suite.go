@@ -76,6 +76,7 @@ func Run(t *testing.T, kind dbtest.Kind, mode Mode) {
 		{name: "ColumnAddedLater", f: testColumnAddedLater},
 		{name: "ColumnDropped", f: testColumnDropped},
 		{name: "AlteredAtWork", f: testAlteredAtWork},
+		{name: "Rolling", f: testRolling},
 		{name: "Applications", f: testApplications},
 		{name: "List", f: testList},
 		{name: "ListByPredicate", f: testListByPredicate},

@@ -42,15 +42,8 @@ func (s *Set) ByKey(application string, keys []string, where []func(*sql.Selecto
 // Revoke makes tombstones of the live sessions that match.
 func (s *Set) Revoke(application string, version int64, where []func(*sql.Selector)) (string, []any, error) {
 	t := s.Table
-	for i, w := range where {
-		// An empty condition, such as that of an empty list, would match everyone.
-		all := sql.Dialect(t.Dialect).Select().From(sql.Dialect(t.Dialect).Table(t.Name).Schema(t.Schema))
-		if w != nil {
-			w(all)
-		}
-		if all.P() == nil {
-			return "", nil, fmt.Errorf("predicate %d of %d is empty: to end every session, give none", i+1, len(where))
-		}
+	if err := s.meant(where); err != nil {
+		return "", nil, err
 	}
 	sel := s.selector(application, where)
 	if err := sel.Err(); err != nil {
@@ -66,6 +59,21 @@ func (s *Set) Revoke(application string, version int64, where []func(*sql.Select
 	}
 	text, args := up.Where(sel.P()).Query()
 	return text, args, up.Err()
+}
+
+// meant refuses an empty condition, such as that of an empty list: it would match everyone.
+func (s *Set) meant(where []func(*sql.Selector)) error {
+	t := s.Table
+	for i, w := range where {
+		all := sql.Dialect(t.Dialect).Select().From(sql.Dialect(t.Dialect).Table(t.Name).Schema(t.Schema))
+		if w != nil {
+			w(all)
+		}
+		if all.P() == nil {
+			return fmt.Errorf("predicate %d of %d is empty: to end every session, give none", i+1, len(where))
+		}
+	}
+	return nil
 }
 
 // Expired finds the rows that the purge may delete, oldest first.

@@ -51,6 +51,8 @@ type Together struct {
 	Touch *Many
 	// Delete makes the live ones tombstones. Arguments: [version] and KeyArgs.
 	Delete *Many
+	// DeleteTelling is Delete that returns id and extra columns of what it changed: PostgreSQL's.
+	DeleteTelling *Many
 	// Lock is MySQL's, in a transaction: it locks those of the live ones that no one else has locked. Arguments: KeyArgs. Columns: id, the
 	// timeout after a renewal, the current second [version].
 	Lock *Many
@@ -81,6 +83,7 @@ func (s *Set) Together() *Together {
 			s.tombstone(b)
 		}, patience),
 	}
+	together.DeleteTelling = s.deleteTelling(together.Delete)
 	if t.Dialect == dialect.MySQL {
 		together.Lock = s.many(func(b *sql.Builder) {
 			b.WriteString("SELECT " + s.q(ID) + ", " + s.renewed() + ", " + t.Now() + version + " FROM " + s.byPrimary())

@@ -49,6 +49,8 @@ type Store struct {
 	budget    budget // of retries
 	health    health
 	gate      interface{ Away() error } // nil when the pool is the application's
+	observer  *Observer                 // nil: nobody asked
+	notices   notices
 
 	writer chan struct{} // SQLite takes one writer at a time: better to queue here than to poll the file's lock
 	purger purger
@@ -155,6 +157,9 @@ func newStore(drv dialect.Driver, cfg Config) *Store {
 		s.writer = make(chan struct{}, 1)
 	}
 	s.end = sync.OnceValue(s.close)
+	if cfg.Observer != nil {
+		s.observer = cfg.Observer(s)
+	}
 	return s
 }
 
@@ -181,6 +186,9 @@ func (s *Store) close() error {
 	// No caller is left: nobody waits for the answers of the batches that go on.
 	s.batchEnd()
 	s.batches.Wait()
+	if s.observer != nil && s.observer.Closed != nil {
+		s.observer.Closed()
+	}
 	if s.pool == nil {
 		return nil
 	}

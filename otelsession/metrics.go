@@ -117,6 +117,9 @@ func (o *observer) instruments(m metric.Meter) {
 }
 
 func (o *observer) closed() {
+	if o.registered == nil {
+		return
+	}
 	if err := o.registered.Unregister(); err != nil {
 		otel.Handle(err)
 	}

@@ -119,7 +119,7 @@ func (o *observer) call(ctx context.Context, operation string) (context.Context,
 		if info.Code != "" {
 			ended = append(ended, semconv.DBResponseStatusCode(info.Code))
 		}
-		o.duration.Record(ctx, info.Duration.Seconds(), metric.WithAttributeSet(attribute.NewSet(ended...)))
+		o.duration.Record(ctx, info.Duration.Seconds(), metric.WithAttributes(ended...)) // which copies them: a Set would sort them in place
 		if span.IsRecording() {
 			span.SetAttributes(ended[len(begun):]...)
 			if info.Retries > 0 {

@@ -83,11 +83,11 @@ func (s *Store) newLanes(set *stmt.Set) *lanes {
 	}
 	l := &lanes{store: s, set: set, text: set.Together(), create: map[string]*batch.Lane[writing]{}, save: map[string]*batch.Lane[writing]{}}
 	if l.text != nil {
-		l.load, l.check = newLane(l, s.connections(), false, l.runLoad), newLane(l, s.connections(), false, l.runCheck)
+		l.load, l.check = newLane(l, "load", s.connections(), false, l.runLoad), newLane(l, "check", s.connections(), false, l.runCheck)
 		if set.Table.Dialect == dialect.SQLite {
-			l.write = newLane(l, 1, true, l.runStatements)
+			l.write = newLane(l, "write", 1, true, l.runStatements)
 		} else {
-			l.touch, l.remove = newLane(l, s.connections(), true, l.runTouch), newLane(l, s.connections(), true, l.runRemove)
+			l.touch, l.remove = newLane(l, "touch", s.connections(), true, l.runTouch), newLane(l, "delete", s.connections(), true, l.runRemove)
 		}
 	}
 	if old != nil {
@@ -111,7 +111,7 @@ func (s *Store) connections() int {
 	return s.cfg.MaxOpenConns
 }
 
-func newLane[T any](l *lanes, places int, changes bool, run func(context.Context, *batch.Lane[T], []*batch.Call[T]) error) *batch.Lane[T] {
+func newLane[T any](l *lanes, name string, places int, changes bool, run func(context.Context, *batch.Lane[T], []*batch.Call[T]) error) *batch.Lane[T] {
 	cfg := l.store.cfg
 	var lane *batch.Lane[T]
 	cost, least := price, 0
@@ -130,7 +130,9 @@ func newLane[T any](l *lanes, places int, changes bool, run func(context.Context
 		// SQLite's commit waits for the disk in this process, and nothing can interrupt it: a caller can leave only what runs elsewhere.
 		Always: l.store.together || changes && l.set.Table.Dialect == dialect.SQLite,
 		Run: func(ctx context.Context, calls []*batch.Call[T]) error {
+			start := l.store.clock()
 			err := run(ctx, lane, calls)
+			l.store.sent(name, len(calls), start, err)
 			if err == nil || everyones(err) {
 				return err
 			}
@@ -198,7 +200,7 @@ func ride[T any](ctx context.Context, l *batch.Lane[T], v T, size int, lone func
 }
 
 // forColumns finds the lane for a set of extra columns; nil if they can't travel.
-func (l *lanes) forColumns(kind map[string]*batch.Lane[writing], names []string, text func([]string) *stmt.Many,
+func (l *lanes) forColumns(name string, kind map[string]*batch.Lane[writing], names []string, text func([]string) *stmt.Many,
 	run func(*stmt.Many, int) func(context.Context, *batch.Lane[writing], []*batch.Call[writing]) error) *batch.Lane[writing] {
 	key := strings.Join(names, "\x00")
 	l.mu.RLock()
@@ -214,7 +216,7 @@ func (l *lanes) forColumns(kind map[string]*batch.Lane[writing], names []string,
 		return lane
 	}
 	if many := text(names); many != nil {
-		lane = newLane(l, l.store.connections(), true, run(many, len(names)))
+		lane = newLane(l, name, l.store.connections(), true, run(many, len(names)))
 	}
 	kind[key] = lane
 	return lane

@@ -99,11 +99,15 @@ type Config struct {
 
 	// Hooks hear of sessions that begin and end, after the commit and off the call's path. Defaults to none.
 	Hooks Hooks `yaml:"-"`
+	// Observer is asked, when a store is made, who is to hear of what it does: see package otelsession for OpenTelemetry. Defaults to none, which
+	// costs nothing.
+	Observer func(*Store) *Observer `yaml:"-"`
 
 	// Rand draws from [0, 1) for the purge; it is called by many goroutines at once. Defaults to math/rand/v2.
 	Rand func() float64
-	// Logger hears what happens off the request's path, such as an automatic purge that failed. Never an id, never a
-	// payload. Defaults to silence.
+	// Logger hears what an operator has to know: an automatic purge that failed, a database that is away and is back, calls that were refused
+	// because too many wait. The lines of one kind come once a minute at most; docs/observability.md lists them and their attributes. Never an
+	// id, never a payload. Defaults to silence.
 	Logger *slog.Logger
 }
 
@@ -125,7 +129,7 @@ func (c Config) Format(f fmt.State, verb rune) {
 			}
 		}
 	}
-	c.Rand, c.Logger, c.ColumnsFunc, c.Hooks = nil, nil, nil, Hooks{Queue: c.Hooks.Queue} // of which only addresses would be seen
+	c.Rand, c.Logger, c.ColumnsFunc, c.Observer, c.Hooks = nil, nil, nil, nil, Hooks{Queue: c.Hooks.Queue} // of which only addresses would be seen
 	fmt.Fprintf(f, fmt.FormatString(f, verb), plain(c))
 }
 

@@ -76,6 +76,7 @@ func (s *Store) retry(ctx context.Context, f func(ctx context.Context, set *stmt
 		set, err := s.once(ctx, f, a)
 		if err == nil {
 			s.budget.earn()
+			s.notices.served(s)
 			return nil
 		}
 		if a.unsure && (errors.Is(err, ErrOverloaded) || errors.Is(err, ErrClosed)) {
@@ -108,7 +109,7 @@ func (s *Store) retry(ctx context.Context, f func(ctx context.Context, set *stmt
 		if n == maxAttempts || !s.mayRetry(kind, err) || !s.pause(ctx, n) {
 			return late(ctx, err)
 		}
-		s.retries.Add(1)
+		s.retried(ctx)
 	}
 }
 

@@ -18,7 +18,9 @@ import (
 // Create makes a session under a new random id, with the payload and the extra columns given, and commits it. It is live for
 // Config.ExpirationTimeout. A payload over Config.MaxDataBytes is ErrTooLarge; a column that the table lacks, or that is
 // the store's own, is a *ColumnError.
-func (s *Store) Create(ctx context.Context, data []byte, cols ...Column) (*Session, error) {
+func (s *Store) Create(ctx context.Context, data []byte, cols ...Column) (_ *Session, err error) {
+	ctx, c := s.observe(ctx, "create")
+	defer c.done(&err)
 	id := newID()
 	r := &ref{id: id, key: s.key(id)}
 	if err := s.begin(ctx); err != nil {
@@ -26,7 +28,7 @@ func (s *Store) Create(ctx context.Context, data []byte, cols ...Column) (*Sessi
 	}
 	sess := &Session{Data: slices.Clone(data), ref: r}
 	sess.Set(s.fromContext(ctx, cols)...)
-	err := s.encoded(sess.Data, func(text string) error { return s.create(ctx, sess, text) })
+	err = s.encoded(sess.Data, func(text string) error { return s.create(ctx, sess, text) })
 	if err != nil {
 		return nil, s.fail("create", err, r)
 	}
@@ -72,7 +74,9 @@ func (s *Store) create(ctx context.Context, sess *Session, text string) error {
 }
 
 // Load returns a live session, or ErrNotFound. It does not renew it: Save, Update and Touch do.
-func (s *Store) Load(ctx context.Context, id string) (*Session, error) {
+func (s *Store) Load(ctx context.Context, id string) (_ *Session, err error) {
+	ctx, c := s.observe(ctx, "load")
+	defer c.done(&err)
 	r, ok := s.lookup(id)
 	if err := s.begin(ctx); err != nil {
 		return nil, s.fail("load", err, r)
@@ -111,7 +115,9 @@ func (s *Store) read(ctx context.Context, q wire.Querier, set *stmt.Set, text st
 // Touch renews a live session without changing it: it is live for another Config.ExpirationTimeout, within
 // Config.MaxLifetime. A renewal that would move the expiry by less than Config.TouchInterval costs no write. A session that is not live is
 // ErrNotFound.
-func (s *Store) Touch(ctx context.Context, id string) error {
+func (s *Store) Touch(ctx context.Context, id string) (err error) {
+	ctx, c := s.observe(ctx, "touch")
+	defer c.done(&err)
 	r, ok := s.lookup(id)
 	if err := s.begin(ctx); err != nil {
 		return s.fail("touch", err, r)
@@ -119,7 +125,7 @@ func (s *Store) Touch(ctx context.Context, id string) error {
 	if !ok {
 		return ErrNotFound
 	}
-	err := s.retry(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) error {
+	err = s.retry(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) error {
 		st, err := s.check(ctx, set, r)
 		if err != nil || !st.due {
 			return err
@@ -136,7 +142,9 @@ func (s *Store) Touch(ctx context.Context, id string) error {
 
 // Delete ends a session for good: once it has returned nil, no request under way makes the id loadable again. An id that is
 // unknown, expired or malformed is no error. The row stays behind without its payload until the purge.
-func (s *Store) Delete(ctx context.Context, id string) error {
+func (s *Store) Delete(ctx context.Context, id string) (err error) {
+	ctx, c := s.observe(ctx, "delete")
+	defer c.done(&err)
 	r, ok := s.lookup(id)
 	if err := s.begin(ctx); err != nil {
 		return s.fail("delete", err, r)
@@ -144,7 +152,7 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	if !ok {
 		return nil
 	}
-	err := s.retry(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) error {
+	err = s.retry(ctx, func(ctx context.Context, set *stmt.Set, _ attempt) error {
 		return s.remove(ctx, set, r.key)
 	})
 	return s.fail("delete", err, r)

@@ -66,6 +66,9 @@ func (s *Store) failed(doing string, err error, secrets *ref) error {
 	switch {
 	case errors.Is(err, ErrNotFound), errors.Is(err, ErrConflict), errors.Is(err, ErrTooLarge),
 		errors.Is(err, ErrInvalidID), errors.Is(err, ErrOverloaded), errors.Is(err, ErrClosed), errors.Is(err, errNilContext), errors.As(err, &column):
+		if errors.Is(err, ErrOverloaded) {
+			s.notices.refused(s, doing)
+		}
 		return err
 	case s.closed.Load():
 		return ErrClosed
@@ -80,7 +83,11 @@ func (s *Store) failed(doing string, err error, secrets *ref) error {
 	case fault.NoColumn:
 		return fmt.Errorf("entsession: %s: table %s lacks a column: bring it up to date with Store.Migrate, `entsession migrate apply` or `atlas migrate apply`: %w", doing, s.table, err)
 	}
-	return fmt.Errorf("entsession: %s: %w", doing, err)
+	err = fmt.Errorf("entsession: %s: %w", doing, err)
+	if errors.Is(err, ErrUnavailable) {
+		s.notices.unavailable(s, doing, err)
+	}
+	return err
 }
 
 // unavailable is an error that is ErrUnavailable too.

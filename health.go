@@ -42,7 +42,9 @@ type look struct {
 // every connection of the pool was in use: the store is at its limit, or what it was asking for hangs. That is for the caller to judge: to take an
 // overloaded process out of service makes the others more so. Any other error, such as a table that is missing or a refused
 // password, needs somebody's hand. It is what a call would get, so a connection that broke while nobody looked is replaced and is no error.
-func (s *Store) Health(ctx context.Context) error {
+func (s *Store) Health(ctx context.Context) (err error) {
+	ctx, c := s.observe(ctx, "health")
+	defer c.done(&err)
 	switch {
 	case ctx == nil:
 		return errNilContext

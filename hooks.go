@@ -113,7 +113,7 @@ const closeEvents = 5 * time.Second
 // events is the queue, and who empties it. The goroutine begins with the first event.
 type events struct {
 	hooks    Hooks
-	log      func(slog.Level, string, ...slog.Attr)
+	log      func(level slog.Level, event, msg string, attrs ...slog.Attr)
 	queue    chan *Event
 	stop     chan struct{} // closed: deliver what there is, and end
 	done     chan struct{} // closed: it ended
@@ -126,7 +126,7 @@ type events struct {
 }
 
 // newEvents is nil without hooks.
-func newEvents(h Hooks, log func(slog.Level, string, ...slog.Attr)) *events {
+func newEvents(h Hooks, log func(level slog.Level, event, msg string, attrs ...slog.Attr)) *events {
 	if h.OnCreate == nil && h.OnRevoke == nil && h.OnExpire == nil {
 		return nil
 	}
@@ -228,7 +228,7 @@ func (q *events) deliver(e *Event) {
 	defer func() {
 		if r := recover(); r != nil {
 			q.panicked.Add(1)
-			q.log(slog.LevelError, "a hook panicked", slog.String("hook", string(e.Kind)), slog.Any("panic", r))
+			q.log(slog.LevelError, "hook_panicked", "a hook panicked", slog.String("hook", string(e.Kind)), slog.Any("panic", r))
 		}
 	}()
 	q.hooks.of(e.Kind)(*e)
@@ -237,7 +237,7 @@ func (q *events) deliver(e *Event) {
 // complain logs that events were dropped, once the queue is empty again.
 func (q *events) complain() {
 	if n := q.dropped.Load(); n > q.complained {
-		q.log(slog.LevelWarn, "events were dropped: the hooks are too slow for Hooks.Queue", slog.Uint64("dropped", n-q.complained))
+		q.log(slog.LevelWarn, "events_dropped", "events were dropped: the hooks are too slow for Hooks.Queue", slog.Uint64("dropped", n-q.complained))
 		q.complained = n
 	}
 }
@@ -256,7 +256,7 @@ func (q *events) close() {
 	case <-q.done:
 	case <-timer.C:
 		q.given.Store(true)
-		q.log(slog.LevelError, "a hook did not return: its store is closed without", slog.Int("dropped", len(q.queue)))
+		q.log(slog.LevelError, "hook_hangs", "a hook did not return: its store is closed without", slog.Int("dropped", len(q.queue)))
 	}
 }
 
@@ -297,6 +297,6 @@ func (s *Store) ended(ctx context.Context, set *stmt.Set, byKey map[string]*Even
 		return nil
 	})
 	if err != nil {
-		s.log(slog.LevelDebug, "events have no columns", slog.Any("error", s.fail("read what was ended", err, nil)))
+		s.log(slog.LevelDebug, "events_bare", "events have no columns", slog.Any("error", s.fail("read what was ended", err, nil)))
 	}
 }

@@ -33,19 +33,28 @@ const page = 100
 // While ids are hashed, a listed session has a Key but no ID: it can be saved, and revoked by its key, but not taken over.
 func (s *Store) List(ctx context.Context, where ...func(*entsql.Selector)) iter.Seq2[*Session, error] {
 	return func(yield func(*Session, error) bool) {
-		fail := func(err error) { yield(nil, s.fail("list", err, nil)) }
-		if err := s.begin(ctx); err != nil {
-			fail(err)
+		var err error
+		ctx, c := s.observe(ctx, "list")
+		defer c.done(&err)
+		yield = c.without(yield)
+		fail := func() {
+			err = s.fail("list", err, nil)
+			yield(nil, err)
+		}
+		if err = s.begin(ctx); err != nil {
+			fail()
 			return
 		}
-		var err error
 		if len(where) == 0 {
 			err = s.listAll(ctx, yield)
 		} else {
 			err = s.listSome(ctx, where, yield)
 		}
-		if err != nil && !errors.Is(err, errStopped) {
-			fail(err)
+		if errors.Is(err, errStopped) {
+			err = nil
+		}
+		if err != nil {
+			fail()
 		}
 	}
 }
@@ -131,7 +140,9 @@ func (s *Store) query(ctx context.Context, render func(*stmt.Set) (string, []any
 // Revoke ends every live session of this application that matches every predicate, as Delete does, and returns how many there
 // were. Without a predicate it ends them all. For one of a user's devices, name the user and the key that List
 // gave: Revoke(ctx, session.Subject("42"), session.ID(key)). Sessions that are created while it runs are new ones, which it may end or leave.
-func (s *Store) Revoke(ctx context.Context, where ...func(*entsql.Selector)) (int, error) {
+func (s *Store) Revoke(ctx context.Context, where ...func(*entsql.Selector)) (_ int, err error) {
+	ctx, c := s.observe(ctx, "revoke")
+	defer c.done(&err)
 	if err := s.begin(ctx); err != nil {
 		return 0, s.fail("revoke", err, nil)
 	}

@@ -27,6 +27,7 @@ type purger struct {
 	running  bool
 	next     time.Time // no automatic purge before
 	lockless bool      // the database has no advisory locks
+	stats    PurgeStats
 }
 
 // drawPurge wakes the purge with the configured probability, and never waits for it.
@@ -47,10 +48,9 @@ func (s *Store) drawPurge() {
 func (s *Store) autopurge() {
 	ctx, cancel := context.WithTimeout(s.life, purgeBudget)
 	defer cancel()
-	_, err := s.purge(ctx, false)
-	spent := errors.Is(err, context.DeadlineExceeded) && s.life.Err() == nil && ctx.Err() != nil
-	if err != nil && !spent && s.life.Err() == nil {
-		s.log(slog.LevelWarn, "automatic purge failed", slog.Any("error", s.fail("purge", err, nil)))
+	spent, err := s.purgeWithin(ctx)
+	if err != nil && s.life.Err() == nil {
+		s.notices.purgeFailed(s, err)
 	}
 	p := &s.purger
 	p.mu.Lock()
@@ -62,18 +62,44 @@ func (s *Store) autopurge() {
 	}
 }
 
+// purgeWithin purges until its time is spent.
+func (s *Store) purgeWithin(ctx context.Context) (spent bool, err error) {
+	ctx, c := s.observe(ctx, "purge")
+	defer c.done(&err)
+	_, err = s.purge(ctx, false)
+	if errors.Is(err, context.DeadlineExceeded) && s.life.Err() == nil && ctx.Err() != nil {
+		spent, err = true, nil
+	}
+	s.purger.ended(err)
+	return spent, s.fail("purge", err, nil)
+}
+
+func (p *purger) ended(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stats.Runs++
+	if err != nil {
+		p.stats.Failed++
+	} else {
+		p.stats.Last = time.Now()
+	}
+}
+
 // Purge deletes this application's expired sessions, and the rows of revoked ones whose Config.PurgeGrace is over, in small
 // transactions of Config.PurgeBatch rows, and returns how many rows went. A live session is never deleted. It takes turns with
 // another process that is purging. It works whatever Config.DisableAutopurge says. After an error the batches before it
 // stay deleted, and are counted. Each batch is reported to Config.Logger at debug level.
-func (s *Store) Purge(ctx context.Context) (int, error) {
+func (s *Store) Purge(ctx context.Context) (n int, err error) {
+	ctx, c := s.observe(ctx, "purge")
+	defer c.done(&err)
 	switch {
 	case ctx == nil:
 		return 0, errNilContext
 	case s.closed.Load():
 		return 0, ErrClosed
 	}
-	n, err := s.purge(ctx, true)
+	n, err = s.purge(ctx, true)
+	s.purger.ended(err)
 	return n, s.fail("purge", err, nil)
 }
 
@@ -99,7 +125,10 @@ func (s *Store) purge(ctx context.Context, patient bool) (total int, err error) 
 		}
 		waits = 0
 		if n > 0 {
-			s.log(slog.LevelDebug, "purged a batch", slog.Int("deleted", n), slog.Int("total", total))
+			s.purger.mu.Lock()
+			s.purger.stats.Rows += uint64(n)
+			s.purger.mu.Unlock()
+			s.log(slog.LevelDebug, "purged", "purged a batch", slog.Int("deleted", n), slog.Int("total", total))
 		}
 		if !more {
 			return total, nil
@@ -241,7 +270,7 @@ func (s *Store) lockPurge(ctx context.Context, tx wire.Querier) (unlock func(), 
 		p.mu.Lock()
 		p.lockless = true
 		p.mu.Unlock()
-		s.log(slog.LevelInfo, "no advisory locks here: purging without", slog.Any("error", err))
+		s.log(slog.LevelInfo, "purge_lockless", "no advisory locks here: purging without", slog.Any("error", err))
 		return nil, errBusy // the failed statement may have spoilt the transaction: again, without
 	case err != nil:
 		return nil, err
@@ -261,10 +290,4 @@ func noLocks(err error) bool {
 		"error 1235",     // ER_NOT_SUPPORTED_YET: Galera of MariaDB
 		"error 1305",     // ER_SP_DOES_NOT_EXIST: no such function
 	}, fault.Code(err))
-}
-
-func (s *Store) log(level slog.Level, msg string, attrs ...slog.Attr) {
-	if s.cfg.Logger != nil {
-		s.cfg.Logger.LogAttrs(context.Background(), level, "entsession: "+msg, append(attrs, slog.String("table", s.table.String()))...)
-	}
 }

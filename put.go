@@ -32,7 +32,9 @@ func init() {
 // errTaken is for an id that the manager takes for new, while there is a live session under it.
 var errTaken = errors.New("there is a session under this id, which this request has not loaded: it is not overwritten")
 
-func (s *Store) commit(ctx context.Context, w adapter.Write) (adapter.Result, error) {
+func (s *Store) commit(ctx context.Context, w adapter.Write) (_ adapter.Result, err error) {
+	ctx, c := s.observe(ctx, "commit")
+	defer c.done(&err)
 	if w.ID == "" {
 		w.ID = newID()
 	}
@@ -70,7 +72,7 @@ func (s *Store) commit(ctx context.Context, w adapter.Write) (adapter.Result, er
 		}
 	}
 	p.sess.staged = s.fromContextFor(ctx, p.loaded, p.sess.staged)
-	err := s.encoded(w.Data, func(text string) error { return p.run(ctx, text) })
+	err = s.encoded(w.Data, func(text string) error { return p.run(ctx, text) })
 	if errors.Is(err, ErrNotFound) {
 		return adapter.Result{Ended: true}, nil
 	}
@@ -236,6 +238,7 @@ func (p *put) send(ctx context.Context, set *stmt.Set, names []string, row stmt.
 	}
 	w, batched, err := ride(ctx, l.write, writing{row: own, event: e, text: text, args: args(&own), rows: true}, size(row), lone)
 	if batched {
+		s.batched(ctx)
 		return w.timeout, w.ok, err
 	}
 	return timeout, ok, err

@@ -40,6 +40,7 @@ func (s *Store) fetch(ctx context.Context, set *stmt.Set, r *ref) (sess *Session
 	if !batched {
 		return sess, err
 	}
+	s.batched(ctx)
 	if err == nil && v.sess == nil {
 		err = ErrNotFound
 	}
@@ -61,6 +62,7 @@ func (s *Store) check(ctx context.Context, set *stmt.Set, r *ref) (st state, err
 	if !batched {
 		return st, err
 	}
+	s.batched(ctx)
 	if err == nil && v.state == nil {
 		err = ErrNotFound
 	}

@@ -20,7 +20,9 @@ import (
 // The columns given are written in the same transaction, so that a session never has the new subject under the old id, nor the
 // old subject under the new one. Every other column that the table has at that moment is copied, the application's too. A unique column of the
 // application's would meet its own copy: leave such a column out of the table, or make it unique together with the id.
-func (s *Store) Rotate(ctx context.Context, id string, cols ...Column) (*Session, error) {
+func (s *Store) Rotate(ctx context.Context, id string, cols ...Column) (_ *Session, err error) {
+	ctx, c := s.observe(ctx, "rotate")
+	defer c.done(&err)
 	r, ok := s.lookup(id)
 	if err := s.begin(ctx); err != nil {
 		return nil, s.fail("rotate", err, r)

@@ -19,8 +19,21 @@ type Stats struct {
 	Retries, RetriesRefused uint64
 	// Hooks is what became of the events of Config.Hooks.
 	Hooks HookStats
+	// Purge is what became of this store's purges.
+	Purge PurgeStats
 	// Pool is the pool of connections: what database/sql says of it. Zero for a driver whose pool is not known.
 	Pool sql.DBStats
+}
+
+// PurgeStats tells of purges: those that run by themselves, and those that Purge was asked for.
+type PurgeStats struct {
+	// Runs counts purges that have ended, and Failed those of them that ended in an error. One that used up its time, or found another process purging, did
+	// not fail.
+	Runs, Failed uint64
+	// Rows is how many rows went.
+	Rows uint64
+	// Last is when one last ended without an error; zero if none did.
+	Last time.Time
 }
 
 // LaneStats is what the calls of one kind did.
@@ -50,6 +63,9 @@ func (s *Store) Stats() Stats {
 	if p, ok := s.db.(*wire.Pool); ok {
 		out.Pool = p.DB().Stats()
 	}
+	s.purger.mu.Lock()
+	out.Purge = s.purger.stats
+	s.purger.mu.Unlock()
 	s.lanesMu.Lock()
 	defer s.lanesMu.Unlock()
 	out.Lanes = slices.Clone(s.retired)

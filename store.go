@@ -49,6 +49,8 @@ type Store struct {
 	budget    budget // of retries
 	health    health
 	gate      interface{ Away() error } // nil when the pool is the application's
+	observer  *Observer                 // nil: nobody asked
+	notices   notices
 
 	events *events       // nil: no hooks
 	writer chan struct{} // SQLite takes one writer at a time: better to queue here than to poll the file's lock
@@ -157,6 +159,9 @@ func newStore(drv dialect.Driver, cfg Config) *Store {
 	}
 	s.events = newEvents(cfg.Hooks, s.log)
 	s.end = sync.OnceValue(s.close)
+	if cfg.Observer != nil {
+		s.observer = cfg.Observer(s)
+	}
 	return s
 }
 
@@ -184,6 +189,9 @@ func (s *Store) close() error {
 	s.batchEnd()
 	s.batches.Wait()
 	s.events.close() // nothing more will happen
+	if s.observer != nil && s.observer.Closed != nil {
+		s.observer.Closed()
+	}
 	if s.pool == nil {
 		return nil
 	}

@@ -24,7 +24,9 @@ const optimistic = 3
 // An error of f is returned as it is, and nothing is written. A session that is not live is ErrNotFound. If the
 // connection broke at the commit and someone else built on the session before it could be looked at again, the error
 // says that the outcome is unknown: f was then applied at most once.
-func (s *Store) Update(ctx context.Context, id string, f func(*Session) error) (*Session, error) {
+func (s *Store) Update(ctx context.Context, id string, f func(*Session) error) (_ *Session, err error) {
+	ctx, c := s.observe(ctx, "update")
+	defer c.done(&err)
 	r, ok := s.lookup(id)
 	if err := s.begin(ctx); err != nil {
 		return nil, s.fail("update", err, r)
@@ -38,6 +40,7 @@ func (s *Store) Update(ctx context.Context, id string, f func(*Session) error) (
 	u := &update{store: s, ref: r, f: f}
 	sess, err := u.run(ctx)
 	if u.failed != nil {
+		c.failed(u.failed)
 		return nil, u.failed
 	}
 	if err != nil {

@@ -19,12 +19,14 @@ type Usage struct {
 }
 
 // Usage counts the rows of every application that shares the table. It reads the whole table: for an operator, not for a request.
-func (s *Store) Usage(ctx context.Context) ([]Usage, error) {
+func (s *Store) Usage(ctx context.Context) (_ []Usage, err error) {
+	ctx, c := s.observe(ctx, "count")
+	defer c.done(&err)
 	if err := s.begin(ctx); err != nil {
 		return nil, s.fail("count", err, nil)
 	}
 	var out []Usage
-	err := s.query(ctx, func(set *stmt.Set) (string, []any, error) { return set.Usage(), []any{}, nil },
+	err = s.query(ctx, func(set *stmt.Set) (string, []any, error) { return set.Usage(), []any{}, nil },
 		func() { out = nil },
 		func(_ *stmt.Set, row wire.Row) error {
 			var n [5]int64

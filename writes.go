@@ -33,7 +33,7 @@ func (s *Store) insert(ctx context.Context, set *stmt.Set, names []string, row s
 	l := s.lanesFor(set)
 	var lane *batch.Lane[writing]
 	if l != nil && !a.unsure {
-		lane = l.forColumns(l.create, names, set.InsertMany, l.runInsert)
+		lane = l.forColumns("create", l.create, names, set.InsertMany, l.runInsert)
 	}
 	timeout, _, err := s.change(ctx, set, l, lane, inserting, names, row, e)
 	return timeout, err
@@ -44,7 +44,7 @@ func (s *Store) put(ctx context.Context, set *stmt.Set, names []string, row stmt
 	l := s.lanesFor(set)
 	var lane *batch.Lane[writing]
 	if l != nil && !a.unsure && !s.hot.has(row.Key) {
-		lane = l.forColumns(l.save, names, set.SaveMany, l.runSave)
+		lane = l.forColumns("save", l.save, names, set.SaveMany, l.runSave)
 	}
 	return s.change(ctx, set, l, lane, saving, names, row, nil)
 }
@@ -138,6 +138,7 @@ func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch
 	}
 	w, batched, err := ride(ctx, lane, w, size(row), lone)
 	if batched {
+		s.batched(ctx)
 		return w.timeout, w.ok, err
 	}
 	return timeout, ok, err

@@ -8,8 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
-	"time"
 )
 
 // Adapter is what RunAdapter checks: what a session manager does with its store, as functions. A context stands for a request: it is that of the request's Find and
@@ -39,6 +39,9 @@ type Adapter struct {
 
 	// OwnIDs says that the adapter draws the ids, and not the manager.
 	OwnIDs bool
+	// NoRequests says that the manager doesn't tell the adapter which request it works for, so that nobody can tell a new session under an id that was found of late from
+	// a change to that session.
+	NoRequests bool
 	// LastWriterWins says that of two requests which change a session at once the later one's values count, as a whole. Otherwise what both have set must be there, or
 	// the later one must get an error.
 	LastWriterWins bool
@@ -146,12 +149,12 @@ func (t *adapterTest) rows(want int, when string) {
 }
 
 func (t *adapterTest) roundTrip() {
-	id, other := t.create(values{"a": "1"}), t.create(values{"other": "ü\x00\xff"})
+	id, other := t.create(values{"a": "1"}), t.create(values{"other": "ü\x00"})
 	if id == other {
 		t.Fatal("two sessions under one id")
 	}
 	t.is(id, values{"a": "1"}, "created")
-	t.is(other, values{"other": "ü\x00\xff"}, "created")
+	t.is(other, values{"other": "ü\x00"}, "created")
 	ctx, end, v := t.find(id)
 	v["b"] = "2"
 	if err := t.Save(ctx, id, v); err != nil {
@@ -164,7 +167,7 @@ func (t *adapterTest) roundTrip() {
 	}
 	end()
 	t.is(id, values{"b": "2", "c": "the same request saves again"}, "saved")
-	t.is(other, values{"other": "ü\x00\xff"}, "left alone")
+	t.is(other, values{"other": "ü\x00"}, "left alone")
 	t.rows(2, "two were created")
 }
 
@@ -214,6 +217,9 @@ func (t *adapterTest) collision() {
 		}
 		end()
 		t.is(id, values{"user": "ann"}, "the session that was there")
+		if t.NoRequests {
+			break
+		}
 	}
 	t.rows(1, "one was created")
 }
@@ -231,10 +237,10 @@ func (t *adapterTest) deletion() {
 	}
 	end()
 	t.is(id, nil, "deleted")
-	ctx, end = t.request()
-	defer end()
-	if _, err := t.Create(ctx, id, values{"a": "again"}); !t.OwnIDs {
-		_ = err // an error or not: it is not to be there
+	if !t.OwnIDs {
+		ctx, end = t.request()
+		_, _ = t.Create(ctx, id, values{"a": "again"}) // an error or not: it is not to be there
+		end()
 		t.is(id, nil, "created again under the id of a deleted session")
 	}
 	t.rows(0, "deleted")
@@ -265,29 +271,38 @@ func (t *adapterTest) deletionUnderWay() {
 
 // deletionAmongMany: the same while all go on at once.
 func (t *adapterTest) deletionAmongMany() {
-	for range 5 {
+	for range 3 {
 		id := t.create(values{"n": "0"})
 		var writers sync.WaitGroup
+		var deleted atomic.Bool
+		returned := make(chan struct{})
 		started := make(chan struct{}, 8)
 		for w := range cap(started) {
 			writers.Go(func() {
 				for n := 0; ; n++ {
+					late := deleted.Load()
 					ctx, end := t.request()
 					v, err := t.Find(ctx, id)
 					if n == 0 {
 						started <- struct{}{}
 					}
-					if err != nil || v == nil {
-						end()
-						if err != nil {
-							t.Errorf("Find: %v", err)
-						}
-						return
+					if n == 0 && w == 0 { // one comes late for certain
+						<-returned
 					}
-					v = maps.Clone(v)
-					v[fmt.Sprint("writer", w)] = fmt.Sprint(n)
-					_ = t.Save(ctx, id, v) // a conflict, perhaps
+					switch {
+					case err != nil:
+						t.Errorf("Find: %v", err)
+					case v != nil && late:
+						t.Error("the session was there again after it was deleted")
+					case v != nil:
+						v = maps.Clone(v)
+						v[fmt.Sprint("writer", w)] = fmt.Sprint(n)
+						_ = t.Save(ctx, id, v) // a conflict, perhaps
+						end()
+						continue
+					}
 					end()
+					return
 				}
 			})
 		}
@@ -297,16 +312,12 @@ func (t *adapterTest) deletionAmongMany() {
 		ctx, end := t.request()
 		err := t.Delete(ctx, id)
 		end()
+		deleted.Store(true)
+		close(returned)
 		if err != nil {
 			t.Errorf("Delete: %v", err)
 		}
-		done := make(chan struct{})
-		go func() { writers.Wait(); close(done) }()
-		select {
-		case <-done:
-		case <-time.After(30 * time.Second):
-			t.Fatal("the session was there again after it was deleted: its writers never ended")
-		}
+		writers.Wait()
 		t.is(id, nil, "deleted while others wrote")
 	}
 	t.rows(0, "all were deleted")
@@ -360,16 +371,22 @@ func (t *adapterTest) manyChanges() {
 	}
 	id := t.create(values{"kept": "1"})
 	want := values{"kept": "1"}
-	var all sync.WaitGroup
+	var all, loaded sync.WaitGroup
+	loaded.Add(8)
 	for n := range 8 {
 		name := fmt.Sprint("n", n)
 		want[name] = "1"
 		all.Go(func() {
 			var err error
-			for range 1000 {
+			for try := range 1000 {
 				ctx, end := t.request()
 				var v values
-				if v, err = t.Find(ctx, id); err == nil && v != nil {
+				v, err = t.Find(ctx, id)
+				if try == 0 { // all begin with the same
+					loaded.Done()
+					loaded.Wait()
+				}
+				if err == nil && v != nil {
 					v = maps.Clone(v)
 					v[name] = "1"
 					err = t.Save(ctx, id, v)

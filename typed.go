@@ -2,14 +2,12 @@ package entsession
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"iter"
 
 	"entgo.io/ent/dialect/sql"
 )
 
-// Typed is a store whose payload is a T, kept as JSON.
+// Typed is a store whose payload is a T, kept as JSON unless Payload says otherwise.
 //
 //	type Cart struct{ Items []string }
 //	carts := entsession.Typed[Cart]{Store: store}
@@ -18,17 +16,22 @@ import (
 //		s.Value.Items = append(s.Value.Items, "tea")
 //		return nil
 //	})
-type Typed[T any] struct{ *Store }
+type Typed[T any] struct {
+	*Store
+	Payload Payload[T]
+}
 
 // TypedSession is a session whose payload is decoded. Change Value, not Data: a Save encodes it.
 type TypedSession[T any] struct {
 	*Session
 	Value T
+	// Dropped is why the payload was dropped (see Payload.Drop) and Value is zero; nil otherwise. A Save or Update clears it.
+	Dropped error
 }
 
 // Create is Store.Create.
 func (t Typed[T]) Create(ctx context.Context, value T, cols ...Column) (*TypedSession[T], error) {
-	data, err := encode(value)
+	data, err := t.Payload.Encode(value)
 	if err != nil {
 		return nil, err
 	}
@@ -36,16 +39,16 @@ func (t Typed[T]) Create(ctx context.Context, value T, cols ...Column) (*TypedSe
 	if err != nil {
 		return nil, err
 	}
-	return &TypedSession[T]{sess, value}, nil
+	return &TypedSession[T]{Session: sess, Value: value}, nil
 }
 
-// Load is Store.Load. A payload that is no T is an error that names T, and the session stays as it is.
+// Load is Store.Load. A payload that is no T is an ErrPayload that names T, and the session stays as it is.
 func (t Typed[T]) Load(ctx context.Context, id string) (*TypedSession[T], error) {
 	sess, err := t.Store.Load(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	return decode[T](sess)
+	return t.decode(sess)
 }
 
 // Save is Store.Save.
@@ -53,7 +56,7 @@ func (t Typed[T]) Save(ctx context.Context, sess *TypedSession[T], cols ...Colum
 	if sess == nil || sess.Session == nil {
 		return ErrInvalidID
 	}
-	data, err := encode(sess.Value)
+	data, err := t.Payload.Encode(sess.Value)
 	if err != nil {
 		return err
 	}
@@ -63,6 +66,7 @@ func (t Typed[T]) Save(ctx context.Context, sess *TypedSession[T], cols ...Colum
 		sess.Data = before
 		return err
 	}
+	sess.Dropped = nil
 	return nil
 }
 
@@ -70,7 +74,7 @@ func (t Typed[T]) Save(ctx context.Context, sess *TypedSession[T], cols ...Colum
 func (t Typed[T]) Update(ctx context.Context, id string, f func(*TypedSession[T]) error) (*TypedSession[T], error) {
 	var last *TypedSession[T]
 	_, err := t.Store.Update(ctx, id, func(s *Session) error {
-		sess, err := decode[T](s)
+		sess, err := t.decode(s)
 		if err != nil {
 			return err
 		}
@@ -78,22 +82,27 @@ func (t Typed[T]) Update(ctx context.Context, id string, f func(*TypedSession[T]
 			return err
 		}
 		last = sess
-		sess.Data, err = encode(sess.Value)
+		sess.Data, err = t.Payload.Encode(sess.Value)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
+	last.Dropped = nil
 	return last, nil
 }
 
-// Rotate is Store.Rotate.
+// Rotate is Store.Rotate. A payload that is no T is an ErrPayload, and the session keeps its id.
 func (t Typed[T]) Rotate(ctx context.Context, id string, cols ...Column) (*TypedSession[T], error) {
+	// Once it is rotated, only the answer has the new id: with an error in its place the client would be signed out.
+	if _, err := t.Load(ctx, id); err != nil {
+		return nil, err
+	}
 	sess, err := t.Store.Rotate(ctx, id, cols...)
 	if err != nil {
 		return nil, err
 	}
-	return decode[T](sess)
+	return t.decode(sess)
 }
 
 // List is Store.List. A payload that is no T comes with its error and a session that has a zero Value, and doesn't end
@@ -105,7 +114,7 @@ func (t Typed[T]) List(ctx context.Context, where ...func(*sql.Selector)) iter.S
 				yield(nil, err)
 				return
 			}
-			typed, err := decode[T](sess)
+			typed, err := t.decode(sess)
 			if err != nil {
 				typed = &TypedSession[T]{Session: sess}
 			}
@@ -116,22 +125,13 @@ func (t Typed[T]) List(ctx context.Context, where ...func(*sql.Selector)) iter.S
 	}
 }
 
-func encode[T any](value T) ([]byte, error) {
-	data, err := json.Marshal(value)
-	if err != nil {
-		return nil, fmt.Errorf("entsession: encoding a %T as JSON: %w", value, err)
+func (t Typed[T]) decode(sess *Session) (*TypedSession[T], error) {
+	value, drop, err := t.Payload.decode(sess.Data)
+	switch {
+	case drop:
+		return &TypedSession[T]{Session: sess, Dropped: err}, nil
+	case err != nil:
+		return nil, err
 	}
-	return data, nil
-}
-
-// decode takes an empty payload for the zero T: a session made by something else may have none yet.
-func decode[T any](sess *Session) (*TypedSession[T], error) {
-	out := &TypedSession[T]{Session: sess}
-	if len(sess.Data) == 0 {
-		return out, nil
-	}
-	if err := json.Unmarshal(sess.Data, &out.Value); err != nil {
-		return nil, fmt.Errorf("entsession: decoding the payload as a %T: %w", out.Value, err)
-	}
-	return out, nil
+	return &TypedSession[T]{Session: sess, Value: value}, nil
 }

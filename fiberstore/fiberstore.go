@@ -96,7 +96,7 @@ func (s *Storage) recall(ctx context.Context, key string) (*entsession.Session, 
 		sess, ok := r.Locals(local{key}).(*entsession.Session)
 		return sess, ok
 	}
-	_, known := s.found.Get(ctx, key)
+	_, known := s.found.Get(ctx, key, false)
 	return nil, known
 }
 

@@ -109,7 +109,7 @@ func (s *Store) CommitCtx(ctx context.Context, token string, b []byte, expiry ti
 		}
 	} else {
 		var held any
-		held, w.Known = s.found.Get(ctx, token)
+		held, w.Known = s.found.Get(ctx, token, ofRequest(ctx))
 		loaded, _ = held.(*entsession.Session)
 	}
 	res, err := s.put(ctx, w, loaded)

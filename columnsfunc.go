@@ -37,6 +37,9 @@ func (s *Session) holds(c Column) bool {
 	if i < 0 || i >= len(s.values) {
 		return false
 	}
+	if loaded, ok := s.values[i].(time.Time); ok && c.every > 0 {
+		return c.value.(time.Time).Sub(loaded).Abs() < c.every
+	}
 	return equal(s.values[i], c.value)
 }
 

@@ -137,6 +137,22 @@ func (s *Store) query(ctx context.Context, render func(*stmt.Set) (string, []any
 	})
 }
 
+// Count returns how many live sessions of this application match every predicate; without a predicate, how many there are. It is one
+// statement, and counts a session once that is rotated meanwhile.
+func (s *Store) Count(ctx context.Context, where ...func(*entsql.Selector)) (n int, err error) {
+	if err := s.begin(ctx); err != nil {
+		return 0, s.fail("count", err, nil)
+	}
+	err = s.query(ctx, func(set *stmt.Set) (string, []any, error) { return set.Count(s.cfg.Application, where) },
+		func() {},
+		func(_ *stmt.Set, row wire.Row) error {
+			count, err := row.Int(0)
+			n = int(count)
+			return err
+		})
+	return n, s.fail("count", err, nil)
+}
+
 // Revoke ends every live session of this application that matches every predicate, as Delete does, and returns how many there
 // were. Without a predicate it ends them all. For one of a user's devices, name the user and the key that List
 // gave: Revoke(ctx, session.Subject("42"), session.ID(key)). Sessions that are created while it runs are new ones, which it may end or leave.

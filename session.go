@@ -66,11 +66,19 @@ func (s *Session) Created() time.Time {
 type Column struct {
 	name  string
 	value any
+	every time.Duration // of SetCoarse
 }
 
 // Set names the value of an extra column, for Create, Save and Session.Set. The name is the column's, such as session.FieldSubject
 // of the generated code; nil is NULL. Columns that are not named keep their value.
-func Set(column string, value any) Column { return Column{column, value} }
+func Set(column string, value any) Column { return Column{name: column, value: value} }
+
+// SetCoarse is Set for the time of something that happens with every request, such as "last seen", in whole seconds and UTC. It is for what Config.ColumnsFunc
+// or an adapter's function gives: unless what the session was loaded with is older by at least the interval (or in the future by as much), it is left out, and so makes no write
+// of its own more often than that. Where a call names it, it is written like any other. The column has to be one that holds a time.
+func SetCoarse(column string, at time.Time, interval time.Duration) Column {
+	return Column{name: column, value: at.UTC().Truncate(time.Second), every: interval}
+}
 
 // Name of the column.
 func (c Column) Name() string { return c.name }
@@ -104,7 +112,7 @@ func (s *Session) Columns() []Column {
 	out := make([]Column, 0, len(s.columns))
 	for i, name := range s.columns {
 		if i < len(s.values) {
-			out = append(out, Column{name, s.values[i]})
+			out = append(out, Set(name, s.values[i]))
 		}
 	}
 	return out

@@ -3,6 +3,7 @@ package entsession
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"strings"
@@ -70,27 +71,12 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if ctx == nil {
 		return nil, errNilContext
 	}
-	cfg, err := cfg.WithDefaults()
-	if err == nil && cfg.Database == "" {
-		err = wrong("Database", "is required: the name of the database, or SQLite's file")
-	}
+	cfg, drv, connector, err := open(cfg)
 	if err != nil {
-		return nil, invalid(err)
+		return nil, err
 	}
-	b, err := backend.Lookup(cfg.Driver)
-	if err != nil {
-		return nil, fmt.Errorf("entsession: open: %w", err)
-	}
-	connector, err := b.Connector(cfg.settings())
-	if err != nil {
-		return nil, fmt.Errorf("entsession: open: %w", err)
-	}
-	pool := sql.OpenDB(connector)
-	pool.SetMaxOpenConns(cfg.MaxOpenConns)
-	pool.SetMaxIdleConns(cfg.MaxIdleConns)
-	pool.SetConnMaxLifetime(cfg.ConnMaxLifetime)
-	pool.SetConnMaxIdleTime(cfg.ConnMaxIdleTime)
-	s := newStore(entsql.OpenDB(b.Dialect, pool), cfg)
+	pool := drv.DB()
+	s := newStore(drv, cfg)
 	s.pool = pool
 	s.gate, _ = connector.(interface{ Away() error })
 	for n := 1; ; n++ {
@@ -104,6 +90,38 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		}
 		return nil, errors.Join(s.fail("open", err, nil), s.Close())
 	}
+}
+
+// OpenDriver opens a pool of connections as Open does, for an ent client of the application's own: ent.NewClient(ent.Driver(drv)). What it takes of
+// the configuration is what concerns connections. It is no store's, and the application's to close. The database need not answer yet.
+func OpenDriver(cfg Config) (*entsql.Driver, error) {
+	_, drv, _, err := open(cfg)
+	return drv, err
+}
+
+// open makes a pool, which connects to nothing yet.
+func open(cfg Config) (Config, *entsql.Driver, driver.Connector, error) {
+	cfg, err := cfg.WithDefaults()
+	if err == nil && cfg.Database == "" {
+		err = wrong("Database", "is required: the name of the database, or SQLite's file")
+	}
+	if err != nil {
+		return cfg, nil, nil, invalid(err)
+	}
+	b, err := backend.Lookup(cfg.Driver)
+	if err != nil {
+		return cfg, nil, nil, fmt.Errorf("entsession: open: %w", err)
+	}
+	connector, err := b.Connector(cfg.settings())
+	if err != nil {
+		return cfg, nil, nil, fmt.Errorf("entsession: open: %w", err)
+	}
+	pool := sql.OpenDB(connector)
+	pool.SetMaxOpenConns(cfg.MaxOpenConns)
+	pool.SetMaxIdleConns(cfg.MaxIdleConns)
+	pool.SetConnMaxLifetime(cfg.ConnMaxLifetime)
+	pool.SetConnMaxIdleTime(cfg.ConnMaxIdleTime)
+	return cfg, entsql.OpenDB(b.Dialect, pool), connector, nil
 }
 
 // New makes a store on an ent driver that the application opened for it. Of the configuration, what concerns

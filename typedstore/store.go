@@ -205,6 +205,11 @@ func (t *Store[S, C, P]) List(ctx context.Context, where ...P) iter.Seq2[*S, err
 	}
 }
 
+// Count is entsession.Store.Count.
+func (t *Store[S, C, P]) Count(ctx context.Context, where ...P) (int, error) {
+	return t.store.Count(ctx, selectors(where)...)
+}
+
 // Revoke is entsession.Store.Revoke.
 func (t *Store[S, C, P]) Revoke(ctx context.Context, where ...P) (int, error) {
 	return t.store.Revoke(ctx, selectors(where)...)

@@ -22,6 +22,11 @@ func (s *Set) Any(application string, where []func(*sql.Selector)) (string, []an
 	return query(s.selector(application, where).Select(ID).Limit(1))
 }
 
+// Count counts them.
+func (s *Set) Count(application string, where []func(*sql.Selector)) (string, []any, error) {
+	return query(s.selector(application, where).Select(sql.Count("*")))
+}
+
 // Page finds the next live sessions after an id, in the order of ids.
 func (s *Set) Page(application, after string, limit int) (string, []any, error) {
 	sel := s.selector(application, nil)

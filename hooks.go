@@ -275,7 +275,7 @@ func (e *Event) fill(set *stmt.Set, row wire.Row, n int) error {
 	}
 	e.Columns = make([]Column, len(values))
 	for i, v := range values {
-		e.Columns[i] = Column{set.Table.Extra[i], v}
+		e.Columns[i] = Set(set.Table.Extra[i], v)
 	}
 	return nil
 }

@@ -140,5 +140,9 @@ func (t *galeraTarget) pause(ctx context.Context, rng *rand.Rand) error {
 	if err := node.Resume(); err != nil {
 		return err
 	}
+	sleep(ctx, findsOut) // until then the cluster looks settled
 	return t.cluster.Settle()
 }
+
+// findsOut is how long a node that was paused may take to find out that the others have gone on without it.
+const findsOut = 3 * time.Second

@@ -94,7 +94,7 @@ type Config struct {
 
 	// ColumnsFunc gives extra columns from the context of a Create, Save, Update or Rotate, such as the client's address, and of what an adapter
 	// writes for a session manager. Columns that the call itself names win; a Save writes those that differ from what was loaded. It is called by
-	// many goroutines at once, and must not call the store. Defaults to none.
+	// many goroutines at once, and must not call the store. Package httpcolumns has one for net/http. Defaults to none.
 	ColumnsFunc func(ctx context.Context) []Column `yaml:"-"`
 
 	// Hooks hear of sessions that begin and end, after the commit and off the call's path. Defaults to none.

@@ -162,6 +162,7 @@ func testSeats(t *testing.T, e *env, endOldest bool) {
 		mu       sync.Mutex
 		admitted []*ent.StoredSession // as they are now: a rotated one is replaced
 		refused  int
+		seats    []int64 // of all that were ever admitted
 	)
 	for n := range callers {
 		all.Go(func() {
@@ -177,6 +178,13 @@ func testSeats(t *testing.T, e *env, endOldest bool) {
 				if err != nil {
 					t.Errorf("signing in: %v", err)
 					return
+				}
+				mu.Lock()
+				seats = append(seats, s.Seat)
+				live, err := a.sessions.Count(t.Context(), session.UserID(ann), session.SeatIn(seats...))
+				mu.Unlock()
+				if err != nil || live > limit {
+					t.Errorf("%d at once: %v", live, err)
 				}
 				// It is counted under a new id as well.
 				switch fresh, err := a.sessions.Rotate(t.Context(), s.ID()); {

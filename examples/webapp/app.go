@@ -11,17 +11,17 @@ import (
 
 // app is what the handlers share.
 type app struct {
-	sessions entsession.Typed[visit] // the store, with visits as payload
-	cookie   cookie
-	logger   *slog.Logger
+	*database
+	cookie cookie
+	logger *slog.Logger
 }
 
 // maxForm bounds a request's body, in bytes. The longest form has one name in it.
 const maxForm = 16 << 10
 
 // newApp is the whole site as one handler. Behind HTTPS its cookies are Secure.
-func newApp(store *entsession.Store, logger *slog.Logger, https bool) http.Handler {
-	a := &app{sessions: entsession.Typed[visit]{Store: store}, cookie: cookie{secure: https}, logger: logger}
+func newApp(db *database, logger *slog.Logger, https bool) http.Handler {
+	a := &app{database: db, cookie: cookie{secure: https}, logger: logger}
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", a.with(a.home))
@@ -49,7 +49,7 @@ func newApp(store *entsession.Store, logger *slog.Logger, https bool) http.Handl
 	csrf.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		a.fail(w, http.StatusForbidden, "That was refused", "Another site tried to do something here in your name. Nothing was changed.")
 	}))
-	return secured(csrf.Handler(http.MaxBytesHandler(mux, maxForm)))
+	return secured(csrf.Handler(http.MaxBytesHandler(db.columns.Handler(mux), maxForm)))
 }
 
 // secured sets the headers that keep browsers strict.

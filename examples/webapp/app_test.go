@@ -2,14 +2,15 @@ package main
 
 import (
 	"net/http"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/entsession/entsession"
-	"github.com/entsession/entsession/ent/session"
+	"github.com/entsession/entsession/examples/webapp/ent"
+	"github.com/entsession/entsession/examples/webapp/ent/session"
 	"github.com/entsession/entsession/internal/dbtest"
 )
 
@@ -205,7 +206,7 @@ func TestExpired(t *testing.T) {
 		s := newSite(t, kind)
 		b := s.browser(t, firefox)
 		b.signIn(t, "Ada")
-		_, err := s.store.Client().Session.Update().SetTimeout(time.Now().Unix() - 10).Save(t.Context())
+		_, err := s.db.client.Session.Update().SetTimeout(time.Now().Unix() - 10).Save(t.Context())
 		require.NoError(t, err)
 		requireSignedOut(t, b.post(t, "/counter"))
 		b.signIn(t, "Ada")
@@ -218,31 +219,47 @@ func TestLastSeen(t *testing.T) {
 		s := newSite(t, kind)
 		b := s.browser(t, firefox)
 		b.signIn(t, "Ada")
-		visits := entsession.Typed[visit]{Store: s.store}
-		long := now().Add(-2 * time.Hour)
-		_, err := visits.Update(t.Context(), b.cookie(t), func(v *visitor) error {
-			v.Value.LastSeen, v.Value.Counter = long, 7
-			return nil
-		})
-		require.NoError(t, err)
-		version := func() int64 {
-			row, err := s.store.Client().Session.Query().Where(session.Subject("Ada")).Only(t.Context())
+		row := func() *ent.Session {
+			row, err := s.db.client.Session.Query().Where(session.HasUser()).Only(t.Context())
 			require.NoError(t, err)
-			return row.Version
+			return row
 		}
-		before := version()
-		require.Equal(t, "7", b.get(t, "/").text(t, "counter"))
-		after := version()
-		require.NotEqual(t, before, after)
-		v, err := visits.Load(t.Context(), b.cookie(t))
-		require.NoError(t, err)
-		require.WithinDuration(t, time.Now(), v.Value.LastSeen, 30*time.Second)
-
-		b.get(t, "/")
-		require.Equal(t, after, version(), "reading costs no write each time")
+		require.NoError(t, row().Update().SetLastSeen(time.Now().UTC().Add(-2*time.Hour)).Exec(t.Context()))
 		b.agent = edge
+		before := row().Version
+		b.get(t, "/")
+		after := row()
+		require.NotEqual(t, before, after.Version)
+		require.WithinDuration(t, time.Now(), after.LastSeen, 30*time.Second)
+		require.Equal(t, edge, after.UserAgent)
 		require.Equal(t, "Edge on Windows", b.get(t, "/devices").devices(t)[0].browser)
+		require.Equal(t, after.Version, row().Version, "reading costs no write each time")
 	})
+}
+
+// TestDeletedUser: the foreign key takes the sessions along.
+func TestDeletedUser(t *testing.T) {
+	onEach(t, func(t *testing.T, kind dbtest.Kind) {
+		s := newSite(t, kind)
+		b := s.browser(t, firefox)
+		b.signIn(t, "Ada")
+		n, err := s.db.client.User.Delete().Exec(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		requireSignedOut(t, b.post(t, "/counter"))
+		require.Zero(t, s.rows(t))
+	})
+}
+
+func TestAddressBehindAProxy(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, sqlite, netip.MustParsePrefix("127.0.0.0/8"))
+	b := s.browser(t, firefox)
+	b.header.Set("X-Forwarded-For", "203.0.113.9, 192.0.2.1")
+	b.signIn(t, "Ada")
+	p := b.get(t, "/devices")
+	require.Contains(t, p.Body, "192.0.2.1")
+	require.NotContains(t, p.Body, "203.0.113.9")
 }
 
 func TestStoreOutOfReach(t *testing.T) {
@@ -251,7 +268,7 @@ func TestStoreOutOfReach(t *testing.T) {
 	b := s.browser(t, firefox)
 	b.signIn(t, "Ada")
 	id := b.cookie(t)
-	require.NoError(t, s.store.Close())
+	require.NoError(t, s.db.sessions.Untyped().Close())
 	for _, p := range []page{b.get(t, "/"), b.get(t, "/sign-in"), b.post(t, "/counter"), b.post(t, "/sign-in", "name", "Ada"), b.post(t, "/sign-out")} {
 		require.Equal(t, http.StatusServiceUnavailable, p.Status)
 		require.Contains(t, p.Body, "Please try again")
@@ -266,7 +283,9 @@ func TestUnreadablePayload(t *testing.T) {
 		s := newSite(t, kind)
 		b := s.browser(t, firefox)
 		b.signIn(t, "Ada")
-		_, err := s.store.Create(t.Context(), []byte("\x00 no JSON"), entsession.Set(session.FieldSubject, "Ada"))
+		ada, err := s.db.user(t.Context(), "Ada")
+		require.NoError(t, err)
+		_, err = s.db.sessions.Create(t.Context(), []byte("\x00 no JSON"), session.SetUserID(ada.ID))
 		require.NoError(t, err)
 		all := b.get(t, "/devices").devices(t)
 		require.Len(t, all, 2)

@@ -2,8 +2,8 @@
 // person sees every browser they are signed in with, and can sign any of them out.
 //
 // Start reading at visit.go (what a session holds, and how a request gets at it), then signin.go, shop.go and devices.go
-// (what the pages do with it); cookie.go is how the id travels. This file opens the store and serves; options.go reads the
-// command line; app.go ties the handlers together; pages.go renders the templates in pages/.
+// (what the pages do with it); database.go is the users and sessions, whose schema is in ent/schema; cookie.go is how the id travels. This file
+// serves; options.go reads the command line; app.go ties the handlers together; pages.go renders the templates in pages/.
 package main
 
 import (
@@ -59,17 +59,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	}
 	defer listener.Close()
 
-	store, err := entsession.Open(ctx, opts.store)
+	db, err := openDatabase(ctx, opts.store, opts.proxies)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, store.Close()) }()
-	if err := store.Migrate(ctx); err != nil {
-		return err
-	}
+	defer func() { err = errors.Join(err, db.Close()) }()
 
 	server := &http.Server{
-		Handler:           newApp(store, logger, opts.https),
+		Handler:           newApp(db, logger, opts.https),
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,

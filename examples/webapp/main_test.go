@@ -130,7 +130,7 @@ func TestUsage(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	require.ErrorIs(t, run(t.Context(), []string{"-h"}, &out, io.Discard), flag.ErrHelp)
-	for _, want := range []string{"-addr", "-dsn", "-config", "-https", defaultFile()} {
+	for _, want := range []string{"-addr", "-dsn", "-config", "-https", "-proxy", defaultFile()} {
 		require.Contains(t, out.String(), want)
 	}
 	for want, args := range map[string][]string{
@@ -139,6 +139,7 @@ func TestUsage(t *testing.T) {
 		"host:port":                     {"-addr", "8080"},
 		"exclude each other":            {"-dsn", "sqlite:a.db", "-config", "a.yaml"},
 		"DSN":                           {"-dsn", "nonsense"},
+		`"10.0.0.1" for flag -proxy`:    {"-proxy", "10.0.0.1"},
 		"reading the configuration":     {"-config", "/nowhere/app.yaml"},
 		"hash_ids: 0 does not go with ": {"-dsn", "sqlite:a.db?hash_ids=0"},
 	} {

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,9 +17,10 @@ import (
 
 // options is what the command line says.
 type options struct {
-	addr  string
-	https bool
-	store entsession.Config
+	addr    string
+	https   bool
+	proxies []netip.Prefix // whose word for a client's address is taken
+	store   entsession.Config
 }
 
 // usageError is a command line that makes no sense.
@@ -36,9 +38,11 @@ usage: webapp [options]
                     (default an SQLite file of its own, %s)
   -config FILE      the database from a YAML file instead: session: store: {driver, options}
   -https            browsers come through a proxy that speaks HTTPS: cookies are then sent over HTTPS only
+  -proxy network    where such proxies are, such as 127.0.0.1/32: the client's address is then the one that they add to
+                    X-Forwarded-For. May be given several times
   -h                this help
 
-The sessions table is created or brought up to date at the start.
+The tables, shop_users and shop_sessions, are created or brought up to date at the start.
 `
 
 func parse(args []string, stdout io.Writer) (options, error) {
@@ -49,6 +53,11 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	dsn := flags.String("dsn", "", "")
 	file := flags.String("config", "", "")
 	flags.BoolVar(&opts.https, "https", false, "")
+	flags.Func("proxy", "", func(text string) error {
+		network, err := netip.ParsePrefix(text)
+		opts.proxies = append(opts.proxies, network)
+		return err
+	})
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprintf(stdout, help, defaultFile())

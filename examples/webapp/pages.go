@@ -39,9 +39,10 @@ func notice(r *http.Request) string { return notices[r.URL.Query().Get("done")] 
 var templates = func() map[string]*template.Template {
 	layout := template.Must(template.New("layout.html").
 		Funcs(template.FuncMap{
-			"ago": func(t time.Time) string { return ago(time.Since(t)) },
-			"utc": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
-			"iso": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+			"ago":   func(t time.Time) string { return ago(time.Since(t)) },
+			"utc":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+			"epoch": func(second int64) string { return time.Unix(second, 0).UTC().Format("2006-01-02 15:04:05 UTC") },
+			"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		}).
 		ParseFS(files, "pages/layout.html"))
 	all := map[string]*template.Template{}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/entsession/entsession/examples/webapp/ent"
 )
 
 type product struct {
@@ -39,20 +41,17 @@ type line struct {
 
 // row is what the table holds of the visitor.
 type row struct {
-	Key, Data, Subject string
-	Created, Expires   time.Time
+	*ent.Session
+	Data    string
+	Expires time.Time
 }
 
 func (a *app) home(w http.ResponseWriter, r *http.Request, v *visitor) error {
-	who, err := name(v)
-	if err != nil {
-		return err
-	}
 	var value visit
 	page := shop{Empty: true}
 	if v != nil {
 		value = v.Value
-		page.Row = &row{Key: v.Key(), Data: string(v.Data), Subject: who, Created: v.Created(), Expires: v.Expires()}
+		page.Row = &row{v.Session, string(v.Data), v.Expires()}
 	}
 	page.Counter = value.Counter
 	total := 0
@@ -63,7 +62,7 @@ func (a *app) home(w http.ResponseWriter, r *http.Request, v *visitor) error {
 		page.Empty = page.Empty && n == 0
 	}
 	page.Total = euros(total)
-	a.render(w, http.StatusOK, "home.html", view{Title: "The shop", Name: who, Notice: notice(r), Page: page})
+	a.render(w, http.StatusOK, "home.html", view{Title: "The shop", Name: v.name(), Notice: notice(r), Page: page})
 	return nil
 }
 

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/entsession/entsession"
-	"github.com/entsession/entsession/ent/session"
+	"github.com/entsession/entsession/examples/webapp/ent"
+	"github.com/entsession/entsession/examples/webapp/ent/session"
 )
 
 // maxName is the longest name taken, in characters. The column has room for 255.
@@ -33,9 +35,7 @@ func (a *app) signInPage(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	}
-	if who, err := name(v); err != nil {
-		return err
-	} else if who != "" {
+	if v.name() != "" {
 		seeOther(w, r, "/")
 		return nil
 	}
@@ -55,11 +55,7 @@ func (a *app) signIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil && !errors.Is(err, entsession.ErrNotFound) { // an old cookie is no obstacle
 		return err
 	}
-	before, err := name(v)
-	if err != nil {
-		return err
-	}
-	switch {
+	switch before := v.name(); {
 	case before == who:
 	case before != "":
 		// Somebody else was signed in here: nothing of theirs is for the one who comes now.
@@ -79,30 +75,24 @@ func (a *app) signIn(w http.ResponseWriter, r *http.Request) error {
 
 // begin makes the visitor's session that of a person, or makes one.
 func (a *app) begin(w http.ResponseWriter, r *http.Request, v *visitor, who string) error {
-	subject := entsession.Set(session.FieldSubject, who)
-	if v == nil {
-		value := newVisit(r)
-		value.SignedIn = now()
-		v, err := a.sessions.Create(r.Context(), value, subject)
-		if err != nil {
-			return err
-		}
-		a.cookie.set(w, v.ID())
-		return nil
-	}
-	// The cart comes along, but under a new id: the old one may be known to somebody who planted it in this browser and waits for
-	// its owner to sign in (session fixation). The name comes with the new id, so that the old one is never signed in.
-	fresh, err := a.sessions.Rotate(r.Context(), v.ID(), subject)
+	u, err := a.user(r.Context(), who)
 	if err != nil {
 		return err
 	}
-	a.cookie.set(w, fresh.ID())
-	_, err = a.sessions.Update(r.Context(), fresh.ID(), func(v *visitor) error {
-		v.Value.SignedIn = now()
-		v.Value.seen(r)
-		return nil
-	})
-	return err
+	columns := []session.Column{session.SetUserID(u.ID), session.SetSignedIn(time.Now().UTC().Truncate(time.Second))}
+	var s *ent.StoredSession
+	if v == nil {
+		s, err = a.sessions.Create(r.Context(), []byte("{}"), columns...)
+	} else {
+		// The cart comes along, but under a new id: the old one may be known to somebody who planted it in this browser and waits for
+		// its owner to sign in (session fixation). The user comes with the new id, so that the old one is never signed in.
+		s, err = a.sessions.Rotate(r.Context(), v.ID(), columns...)
+	}
+	if err != nil {
+		return err
+	}
+	a.cookie.set(w, s.ID())
+	return nil
 }
 
 // signOut ends the session in the database: a cookie that somebody copied is worth nothing from now on.

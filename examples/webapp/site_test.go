@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"os"
 	"regexp"
@@ -40,29 +41,28 @@ var sqlite = dbtest.Kinds(dbtest.SQLite)[0]
 // site is the application, served, with an empty database of its own.
 type site struct {
 	*httptest.Server
-	store *entsession.Store
+	db *database
 }
 
-func newSite(t *testing.T, kind dbtest.Kind) *site {
+func newSite(t *testing.T, kind dbtest.Kind, proxies ...netip.Prefix) *site {
 	t.Helper()
-	return serveSite(t, kind, false)
+	return serveSite(t, kind, false, proxies...)
 }
 
-func serveSite(t *testing.T, kind dbtest.Kind, https bool) *site {
+func serveSite(t *testing.T, kind dbtest.Kind, https bool, proxies ...netip.Prefix) *site {
 	t.Helper()
-	store := openStore(t, kind)
-	require.NoError(t, store.Migrate(t.Context()))
-	server := httptest.NewUnstartedServer(newApp(store, slog.New(slog.NewTextHandler(t.Output(), nil)), https))
+	db := openKind(t, kind, proxies)
+	server := httptest.NewUnstartedServer(newApp(db, slog.New(slog.NewTextHandler(t.Output(), nil)), https))
 	if https {
 		server.StartTLS()
 	} else {
 		server.Start()
 	}
 	t.Cleanup(server.Close)
-	return &site{server, store}
+	return &site{server, db}
 }
 
-func openStore(t *testing.T, kind dbtest.Kind) *entsession.Store {
+func openKind(t *testing.T, kind dbtest.Kind, proxies []netip.Prefix) *database {
 	t.Helper()
 	db := kind.New(t)
 	cfg := entsession.Config{
@@ -72,16 +72,16 @@ func openStore(t *testing.T, kind dbtest.Kind) *entsession.Store {
 	if db.File != "" {
 		cfg.Database = db.File
 	}
-	store, err := entsession.Open(t.Context(), cfg)
+	shop, err := openDatabase(t.Context(), cfg, proxies)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, store.Close()) })
-	return store
+	t.Cleanup(func() { require.NoError(t, shop.Close()) })
+	return shop
 }
 
 // rows is how many rows the table has, the ended ones too.
 func (s *site) rows(t *testing.T) int {
 	t.Helper()
-	n, err := s.store.Client().Session.Query().Count(t.Context())
+	n, err := s.db.client.Session.Query().Count(t.Context())
 	require.NoError(t, err)
 	return n
 }

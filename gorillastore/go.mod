@@ -5,6 +5,7 @@ go 1.26.0
 replace github.com/entsession/entsession => ../
 
 require (
+	entgo.io/ent v0.14.5
 	github.com/entsession/entsession v0.0.0-00010101000000-000000000000
 	github.com/gorilla/securecookie v1.1.2
 	github.com/gorilla/sessions v1.4.0
@@ -13,7 +14,6 @@ require (
 
 require (
 	ariga.io/atlas v0.32.1-0.20250325101103-175b25e1c1b9 // indirect
-	entgo.io/ent v0.14.5 // indirect
 	github.com/agext/levenshtein v1.2.3 // indirect
 	github.com/apparentlymart/go-textseg/v15 v15.0.0 // indirect
 	github.com/bmatcuk/doublestar v1.3.4 // indirect

@@ -29,7 +29,8 @@ import (
 // Store is a sessions.Store. Make it with New, and set its fields before it is used.
 type Store struct {
 	// Codecs sign, and with a second key encrypt, the id in the cookie. Of several, the first is for new cookies and all are for those that come: that is
-	// how keys are rotated. Without one the cookie holds the id as it is, which has 256 random bits and needs no signature.
+	// how keys are rotated. Without one the cookie holds the id as it is, which has 256 random bits and needs no signature; but then a client may send the cookie of one
+	// name under another. An application with sessions of several names needs a key, or a store with another Config.Application for each.
 	Codecs []securecookie.Codec
 	// Options of new sessions. MaxAge, in seconds, is also how long a session lives after its last Save; with 0 it lives as long as the entsession.Store's
 	// Config says. Defaults to 30 days, HttpOnly, SameSite=Lax and the path "/"; set Secure where there is TLS.
@@ -63,7 +64,8 @@ const (
 // loaded is what is known of a session of gorilla's.
 type loaded struct {
 	session *entsession.Session
-	err     error // of the database, when it was to be loaded
+	err     error               // of the database, when it was to be loaded
+	broken  *entsession.Session // whose payload does not decode: all that can be done with it is to end it
 }
 
 // New makes a Store. The keys come in pairs, to authenticate and to encrypt: see securecookie.CodecsFromPairs. Closing the entsession.Store is left to the caller.
@@ -120,6 +122,7 @@ func (s *Store) New(r *http.Request, name string) (*sessions.Session, error) {
 	}
 	values, err := s.serializer().Deserialize(held.Data)
 	if err != nil {
+		s.keep(session, loaded{broken: held})
 		return session, fmt.Errorf("gorillastore: decoding session %q: %w", name, err)
 	}
 	session.Values, session.ID, session.IsNew = values, held.ID(), false
@@ -161,8 +164,11 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *sessions.S
 		session.Options = &options
 	}
 	if session.Options.MaxAge < 0 {
-		if l.session != nil {
-			if err := s.sessions.Delete(r.Context(), l.session.ID()); err != nil {
+		for _, held := range []*entsession.Session{l.session, l.broken} {
+			if held == nil {
+				continue
+			}
+			if err := s.sessions.Delete(r.Context(), held.ID()); err != nil {
 				return err
 			}
 		}

@@ -10,12 +10,14 @@ import (
 	"path/filepath"
 	"testing"
 
+	"entgo.io/ent/dialect"
 	"github.com/gorilla/securecookie"
 	"github.com/gorilla/sessions"
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsession/entsession"
 	"github.com/entsession/entsession/gorillastore"
+	"github.com/entsession/entsession/sessiontest"
 	_ "github.com/entsession/entsession/sqlite"
 )
 
@@ -259,4 +261,80 @@ func Example() {
 	// Output:
 	// visit 1
 	// visit 2
+}
+
+// TestEndUndecodable: a sign-out is final also if this program can't read the session: another one can.
+func TestEndUndecodable(t *testing.T) {
+	t.Parallel()
+	store := open(t)
+	other := gorillastore.New(store, key)
+	other.Serializer = gorillastore.JSON{}
+	cookie := save(t, other, nil, "user", "ann")
+
+	s := gorillastore.New(store, key)
+	r := request(cookie)
+	session, err := s.Get(r, "session")
+	require.ErrorContains(t, err, "decoding session")
+	session.Options.MaxAge = -1
+	w := httptest.NewRecorder()
+	require.NoError(t, session.Save(r, w))
+	require.Contains(t, w.Header().Get("Set-Cookie"), "Max-Age=0")
+	_, found := get(t, other, cookie)
+	require.True(t, found.IsNew, "it was signed out")
+}
+
+// TestNames: with a key, a cookie leads to nothing under another name.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	s := gorillastore.New(open(t), key)
+	w := save(t, s, nil, "user", "whoever")
+	r := httptest.NewRequest("GET", "/", nil)
+	r.AddCookie(&http.Cookie{Name: "admin", Value: w.Result().Cookies()[0].Value})
+	found, err := s.Get(r, "admin")
+	require.NoError(t, err)
+	require.True(t, found.IsNew)
+}
+
+// TestNoVersion: a table with an empty payload and without the version column.
+func TestNoVersion(t *testing.T) {
+	t.Parallel()
+	for _, conflicts := range []gorillastore.Conflicts{gorillastore.Merge, gorillastore.Refuse, gorillastore.Overwrite} {
+		store := sessiontest.New(t, func(o *sessiontest.Options) {
+			o.PlainIDs = true
+			o.Schema = func(ctx context.Context, drv dialect.Driver) error {
+				for _, text := range []string{
+					"CREATE TABLE sessions (id char(72) PRIMARY KEY, data text, timeout integer NOT NULL)",
+					"INSERT INTO sessions VALUES ('adopted', NULL, unixepoch() + 1000)",
+				} {
+					if err := drv.Exec(ctx, text, []any{}, nil); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+		})
+		s := gorillastore.New(store)
+		s.Conflicts = conflicts
+		cookie := httptest.NewRecorder()
+		http.SetCookie(cookie, &http.Cookie{Name: "session", Value: "adopted"})
+		lateRequest, late := get(t, s, cookie)
+		w := save(t, s, cookie, "user", "ann")
+		require.Equal(t, "adopted", w.Result().Cookies()[0].Value)
+		_, found := get(t, s, cookie)
+		require.Equal(t, map[any]any{"user": "ann"}, found.Values)
+		late.Values["late"] = "yes"
+		err := late.Save(lateRequest, httptest.NewRecorder())
+		_, found = get(t, s, cookie)
+		switch conflicts {
+		case gorillastore.Merge:
+			require.NoError(t, err)
+			require.Equal(t, map[any]any{"user": "ann", "late": "yes"}, found.Values)
+		case gorillastore.Refuse:
+			require.ErrorIs(t, err, entsession.ErrConflict)
+			require.Equal(t, map[any]any{"user": "ann"}, found.Values)
+		case gorillastore.Overwrite:
+			require.NoError(t, err)
+			require.Equal(t, map[any]any{"late": "yes"}, found.Values)
+		}
+	}
 }

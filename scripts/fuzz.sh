@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# fuzz.sh TIME: runs each fuzz target of the root module for that time, one after the other. Inputs that fail are kept
+# fuzz.sh TIME: runs each fuzz target of all modules for that time, one after the other. Inputs that fail are kept
 # in testdata/fuzz, where every test run tries them again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,5 +8,5 @@ mapfile -t targets < <(grep -roE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+'
 for target in "${targets[@]+"${targets[@]}"}"; do
 	name=${target##*:func }
 	echo "fuzz: $name in $(dirname "$target"), $1"
-	go test -run '^$' -fuzz "^$name\$" -fuzztime "$1" "$(dirname "$target")"
+	(cd "$(dirname "$target")" && go test -run '^$' -fuzz "^$name\$" -fuzztime "$1" .)
 done

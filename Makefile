@@ -9,7 +9,7 @@ BENCH    ?= .
 # The modules beside the root's, each with a go.mod of its own; tools/ holds no code.
 MODULES := $(filter-out tools,$(patsubst %/go.mod,%,$(wildcard */go.mod */*/go.mod */*/*/go.mod)))
 
-.PHONY: help deps test check generate migrations bench bench-compare fuzz example
+.PHONY: help deps test check generate migrations bench bench-compare fuzz cross example
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -21,7 +21,7 @@ deps: ## install what the tests need and is missing: PostgreSQL 10, 15 and 18, M
 test: check ## everything that must pass: the checks, then all tests on all databases
 	@scripts/test.sh $(MODULES)
 
-check: deps ## formatting, vet, staticcheck, tidy modules, generated code and migrations in step with the schema
+check: deps ## formatting, vet, staticcheck, tidy modules, generated code, migrations in step with the schema, the API beside the last tag
 	@scripts/check.sh $(MODULES)
 
 generate: ## rebuild the models in ent/ from ent/schema
@@ -41,6 +41,9 @@ bench-compare: deps ## this store beside its peers: ARGS='-matrix targets', see 
 
 fuzz: deps ## each fuzz target for FUZZTIME=30s
 	@scripts/fuzz.sh $(FUZZTIME)
+
+cross: ## build for Linux, macOS and Windows, on amd64 and arm64, without cgo
+	@scripts/cross.sh $(MODULES)
 
 example: ## run the web application on a SQLite file: make example ARGS='-dsn postgres://...'
 	cd examples && go run ./webapp $(ARGS)

@@ -44,3 +44,6 @@ diff "$work/before" "$work/after" >&2 || die "generated code was stale; it has b
 
 step "migrations"
 go run ./internal/cmd/migrations check
+
+step "the exported API"
+scripts/api.sh "$@"

@@ -95,6 +95,7 @@ func Run(t *testing.T, kind dbtest.Kind, mode Mode) {
 		{name: "PurgersTakeTurns", f: testPurgersTakeTurns},
 		{name: "MigrateTogether", f: testMigrateTogether},
 		{name: "Usage", f: testUsage},
+		{name: "Grants", f: testGrants, on: servers},
 		{name: "PoolOfOne", f: testPoolOfOne},
 		{name: "PoolExhausted", f: testPoolExhausted},
 		{name: "SlowUpdate", f: testSlowUpdate},

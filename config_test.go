@@ -23,6 +23,7 @@ func TestDefaults(t *testing.T) {
 		ExpirationTimeout: 30 * time.Minute, TouchInterval: time.Minute, MaxDataBytes: 1 << 20,
 		ConnectionCheckThreshold: 30 * time.Second, MaxOpenConns: 16, MaxIdleConns: 16, StatementTimeout: 30 * time.Second, MaxQueue: 10_000,
 		AutopurgeProbability: 0.1, PurgeBatch: 500, PurgeInterval: time.Minute, PurgeGrace: 10 * time.Minute,
+		Hooks: entsession.Hooks{Queue: 10_000},
 	}, c)
 
 	c, err = entsession.Config{Driver: "sqlite", ExpirationTimeout: 100 * time.Second}.WithDefaults()

@@ -24,7 +24,7 @@ const brokenVar = "ENTSESSION_TEST_BROKEN"
 func TestSuitesFail(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(brokenVar) != "" {
-		t.Skip("this is the other process")
+		return // this is the other process
 	}
 	for wrong, want := range map[string][]string{
 		"nothing": nil, // the stores are right but for what the others name

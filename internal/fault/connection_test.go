@@ -115,6 +115,8 @@ func TestServer(t *testing.T) {
 			if kind.Dialect == dbtest.MySQL {
 				limit := `ALTER USER '` + db.User + `'@'%' WITH MAX_USER_CONNECTIONS `
 				super := db.Super(t)
+				// The server takes a moment to notice that connections were closed.
+				require.Eventually(t, func() bool { return super.PingContext(deadline(t)) == nil }, 10*time.Second, 10*time.Millisecond)
 				run(t, super, limit+`1`)
 				t.Log("full for one user:", requireFull(t, open(t, kind.Dialect, settings(db)), "error 1203", "error 1226"))
 				run(t, super, limit+`0`)

@@ -107,5 +107,5 @@ func defaultFile() string {
 	if err != nil {
 		dir = os.TempDir()
 	}
-	return filepath.Join(dir, "entsession", "webapp.db")
+	return filepath.Join(dir, "entsession", "shop.db")
 }

@@ -140,6 +140,8 @@ func (s *Store) query(ctx context.Context, render func(*stmt.Set) (string, []any
 // Count returns how many live sessions of this application match every predicate; without a predicate, how many there are. It is one
 // statement, and counts a session once that is rotated meanwhile.
 func (s *Store) Count(ctx context.Context, where ...func(*entsql.Selector)) (n int, err error) {
+	ctx, c := s.observe(ctx, "count")
+	defer c.done(&err)
 	if err := s.begin(ctx); err != nil {
 		return 0, s.fail("count", err, nil)
 	}

@@ -18,7 +18,7 @@ type Observer struct {
 	// function that it returns, unless nil, is called once when the call ends.
 	//
 	// The operations are create, load, save, update, touch, rotate, delete, list, revoke, purge (those that run by themselves too), commit
-	// (what an adapter writes), count (Usage) and health.
+	// (what an adapter writes), count (Count and Usage) and health.
 	Call func(ctx context.Context, operation string) (context.Context, func(CallInfo))
 	// Batch is called after a batch was sent, before those whose calls travelled in it have their answers.
 	Batch func(BatchInfo)

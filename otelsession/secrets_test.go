@@ -67,6 +67,25 @@ func (l *locked) Write(p []byte) (int, error) {
 	return l.buf.Write(p)
 }
 
+func (l *locked) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// outcomes are those of the calls so far.
+func outcomes(e *telemetry) map[attribute.Value]int {
+	all := map[attribute.Value]int{}
+	for _, s := range e.spans.GetSpans() {
+		for _, a := range s.Attributes {
+			if a.Key == otelsession.OutcomeKey {
+				all[a.Value]++
+			}
+		}
+	}
+	return all
+}
+
 func testNothingSecret(t *testing.T, kind dbtest.Kind, plain bool) {
 	e, log, secrets := newTelemetry(), &locked{}, &known{}
 	e.cfg.UsageInterval = time.Nanosecond
@@ -90,7 +109,7 @@ func testNothingSecret(t *testing.T, kind dbtest.Kind, plain bool) {
 
 	emitted := e.text(t) // before there is too much trouble for a count
 	var calls atomic.Int64
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var wg sync.WaitGroup
 	for range 12 {
@@ -101,14 +120,13 @@ func testNothingSecret(t *testing.T, kind dbtest.Kind, plain bool) {
 			}
 		})
 	}
-	for ctx.Err() == nil {
+	enough := func() bool { return calls.Load() > 100 && log.String() != "" && len(outcomes(e)) >= 6 }
+	for begun := time.Now(); time.Since(begun) < time.Second || !enough(); time.Sleep(200 * time.Millisecond) {
+		require.Less(t, time.Since(begun), time.Minute, "%d calls, outcomes %v, log %q", calls.Load(), outcomes(e), log.String())
 		kill(admin, kind.Dialect)
 		e.points(t)
-		select {
-		case <-ctx.Done():
-		case <-time.After(200 * time.Millisecond):
-		}
 	}
+	cancel()
 	go func() { _ = store.Close() }() // in the midst of calls
 	for range 5 {
 		work(t.Context(), store, secrets, taken)
@@ -116,9 +134,8 @@ func testNothingSecret(t *testing.T, kind dbtest.Kind, plain bool) {
 	wg.Wait()
 	emitted += e.text(t)
 	require.NoError(t, store.Close())
-	text := emitted + e.text(t) + log.buf.String()
+	text := emitted + e.text(t) + log.String()
 
-	require.Positive(t, calls.Load())
 	wanted := []string{"db.client.operation.duration", "entsession.sessions", "rotate sessions", "entsession.outcome"}
 	if !plain || kind.Dialect != dbtest.MySQL { // where such a table's calls don't share statements
 		wanted = append(wanted, "entsession.batch.size")
@@ -126,17 +143,6 @@ func testNothingSecret(t *testing.T, kind dbtest.Kind, plain bool) {
 	for _, want := range wanted {
 		require.True(t, strings.Contains(text, want), want)
 	}
-	require.NotEmpty(t, log.buf.String())
-	spans := e.spans.GetSpans()
-	outcomes := map[attribute.Value]int{}
-	for _, s := range spans {
-		for _, a := range s.Attributes {
-			if a.Key == otelsession.OutcomeKey {
-				outcomes[a.Value]++
-			}
-		}
-	}
-	require.GreaterOrEqual(t, len(outcomes), 6, "%v", outcomes)
 	for _, secret := range secrets.all {
 		require.NotEmpty(t, secret)
 		if at := strings.Index(text, secret); at >= 0 {

@@ -104,10 +104,17 @@ func (s *Store) load(ctx context.Context, r *ref) (*Session, error) {
 func (s *Store) read(ctx context.Context, q wire.Querier, set *stmt.Set, text string, r *ref) (*Session, error) {
 	l := newLone()
 	defer l.release()
-	l.args = set.Key(l.args, &r.key, &s.cfg.Application)
+	if text == set.Fetch {
+		l.args, l.judge = append(l.args, &r.key), &s.cfg.Application
+	} else {
+		l.args = set.Key(l.args, &r.key, &s.cfg.Application)
+	}
 	l.set, l.sess = set, &Session{ref: r}
 	if err := l.query(ctx, q, text); err != nil {
 		return nil, err
+	}
+	if l.sess == nil {
+		return nil, ErrNotFound
 	}
 	return l.sess, nil
 }

@@ -16,6 +16,7 @@ type lone struct {
 
 	set    *stmt.Set
 	sess   *Session // the row is a whole session
+	judge  *string  // and has before that what Judged needs for this application
 	state  *state   // the row is what Check reads
 	event  *Event   // the row is that of a session which was ended
 	number int64    // else it is a number
@@ -45,6 +46,13 @@ func (l *lone) take(row wire.Row) (err error) {
 		return errManyRows
 	}
 	switch {
+	case l.judge != nil:
+		live, err := l.set.Judged(row, *l.judge)
+		if err != nil || !live {
+			l.sess = nil
+			return err
+		}
+		return l.sess.fill(l.set, row.From(stmt.FetchColumns))
 	case l.sess != nil:
 		return l.sess.fill(l.set, row)
 	case l.state != nil:

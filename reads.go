@@ -27,8 +27,12 @@ type state struct {
 
 // fetch loads a session.
 func (s *Store) fetch(ctx context.Context, set *stmt.Set, r *ref) (sess *Session, err error) {
+	text := set.Load
+	if set.Fetch != "" {
+		text = set.Fetch
+	}
 	lone := func() error {
-		sess, err = s.read(ctx, s.db, set, set.Load, r)
+		sess, err = s.read(ctx, s.db, set, text, r)
 		return err
 	}
 	l := s.lanesFor(set)

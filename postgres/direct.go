@@ -31,9 +31,9 @@ func (c *conn) RunDirect(ctx context.Context, limit time.Duration, text string, 
 	if inner.IsClosed() {
 		return 0, driver.ErrBadConn
 	}
-	stop := c.watch(ctx, limit)
+	c.watch(ctx, limit)
 	n, err := c.run(inner, text, args, each)
-	if ended := stop(); err != nil && ended != nil {
+	if ended := c.watching.done(); err != nil && ended != nil {
 		err = fmt.Errorf("%w (%w)", ended, err)
 	}
 	return n, err
@@ -128,6 +128,25 @@ func (r *raw) Int(i int) (int64, error) {
 		return int64(int16(binary.BigEndian.Uint16(v))), nil
 	}
 	return 0, fmt.Errorf("an integer was expected, not a value of type %d", field.DataTypeOID)
+}
+
+// second2000 is where PostgreSQL's timestamps begin (POSTGRES_EPOCH_JDATE in its src/include/datatype/timestamp.h): at the first second of 2000. They count microseconds.
+const second2000 = 946_684_800
+
+func (r *raw) Second(i int) (int64, error) {
+	v := r.values[i]
+	if field := &r.fields[i]; field.DataTypeOID == pgtype.TimestamptzOID && field.Format == pgtype.BinaryFormatCode && len(v) == 8 {
+		return time.UnixMicro(int64(binary.BigEndian.Uint64(v))).Unix() + second2000, nil
+	}
+	got, err := r.Value(i)
+	if err != nil {
+		return 0, err
+	}
+	t, ok := got.(time.Time)
+	if !ok {
+		return 0, fmt.Errorf("a time was expected, not a %T", got)
+	}
+	return t.Unix(), nil
 }
 
 func (r *raw) Value(i int) (driver.Value, error) {

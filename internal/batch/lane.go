@@ -31,6 +31,7 @@ type Call[T any] struct {
 
 	answer answer
 	placed bool // with answer alone: the caller has the batch's place
+	slot   int  // which
 	taken  bool // by a batch
 	gone   bool // the caller left before that
 	left   bool // or after it
@@ -65,12 +66,18 @@ type Config[T any] struct {
 	Run func(ctx context.Context, calls []*Call[T]) error
 	// Places is the most batches in flight, and Least how many there always may be; 0: it depends on the processors.
 	Places, Least int
+	// Few is how many calls each go alone near the database, and Fill how many more have to be there for each further batch in flight; 0: no matter.
+	// See limit.
+	Few, Fill int
 	// Price is what a batch costs both ends together in processor time, its rows apart. See limit.
 	Price time.Duration
 	// Calls and Bytes bound a batch, Queue how many calls may wait.
 	Calls, Bytes, Queue int
 	// Timeout bounds the wait for a batch. 0: none. How long a batch takes is Run's to bound.
 	Timeout time.Duration
+	// Patience is how long a call that went alone may have its place while others wait. Beyond that it is taken to wait itself, for a row that someone else has
+	// locked, and does not count. 0: for ever.
+	Patience time.Duration
 	// Context is what Run gets; Batches counts the goroutines, for those who wait for batches whose callers have all left.
 	Context context.Context
 	Batches *sync.WaitGroup
@@ -87,7 +94,10 @@ type Lane[T any] struct {
 	queue   []*Call[T]
 	gone    int // of those in queue
 	busy    int // places taken
-	inside  int // calls in the queue, in batches and alone
+	slots   slots
+	looks   *time.Timer // looks at them; nil: not yet
+	looking bool        // it is set
+	inside  int         // calls in the queue, in batches and alone
 	crowd   crowd
 	limit   limit
 	closed  bool
@@ -99,7 +109,7 @@ type Lane[T any] struct {
 
 // New makes a lane.
 func New[T any](cfg Config[T]) *Lane[T] {
-	l := &Lane[T]{cfg: cfg, limit: newLimit(cfg.Least, cfg.Places, cfg.Price)}
+	l := &Lane[T]{cfg: cfg, slots: make(slots, max(cfg.Places, 1)), limit: newLimit(cfg.Least, cfg.Places, cfg.Few, cfg.Fill, cfg.Price)}
 	l.calls.New = func() any { return &Call[T]{done: make(chan struct{}, 1)} }
 	return l
 }
@@ -118,6 +128,7 @@ type Place struct {
 	Alone bool // the caller is to send its statement itself, and to call Leave then, whatever happens
 	Sent  bool // together with an error: a batch has the call nevertheless, and goes on with it
 	start time.Time
+	slot  int
 }
 
 // Do waits until a batch has answered the call, or tells the caller to go alone. What the batch answered is in c. An error is the
@@ -137,8 +148,9 @@ func (l *Lane[T]) Do(ctx context.Context, c *Call[T]) (Place, error) {
 		l.busy++
 		l.inside++
 		l.stats.Alone++
+		slot := l.slots.take(now)
 		l.mu.Unlock()
-		return Place{Alone: true, start: now}, nil
+		return Place{Alone: true, start: now, slot: slot}, nil
 	case len(l.queue)-l.gone >= l.cfg.Queue:
 		l.stats.Refused++
 		l.mu.Unlock()
@@ -149,6 +161,7 @@ func (l *Lane[T]) Do(ctx context.Context, c *Call[T]) (Place, error) {
 	l.inside++
 	l.stats.waiting(len(l.queue) - l.gone)
 	l.start(now)
+	l.look()
 	l.mu.Unlock()
 
 	select {
@@ -165,7 +178,7 @@ func (l *Lane[T]) Do(ctx context.Context, c *Call[T]) (Place, error) {
 		return Place{}, ErrClosed
 	case alone:
 		if c.placed {
-			return Place{Alone: true, start: time.Now()}, nil
+			return Place{Alone: true, start: time.Now(), slot: c.slot}, nil
 		}
 		return Place{Alone: true}, nil
 	}
@@ -178,8 +191,7 @@ func (l *Lane[T]) leave(c *Call[T]) (sent bool) {
 	defer l.mu.Unlock()
 	l.stats.Left++
 	if c.placed { // it was about to go alone
-		l.busy--
-		l.inside--
+		l.giveBack(c.slot)
 		l.start(time.Now())
 		return false
 	}
@@ -211,8 +223,7 @@ func (l *Lane[T]) Leave(p Place, answered bool) {
 	took := now.Sub(p.start)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.busy--
-	l.inside--
+	l.giveBack(p.slot)
 	l.stats.Service += took
 	if answered {
 		l.limit.seen(took, now)
@@ -220,11 +231,9 @@ func (l *Lane[T]) Leave(p Place, answered bool) {
 	l.start(now)
 }
 
-// free tells whether there is a place, with that many calls more in the lane. While there are no more calls than connections, each gets one: to make
-// one of them wait for another would leave connections and processors idle. The lane is locked.
+// free tells whether there is a place, with that many calls more in the lane. The lane is locked.
 func (l *Lane[T]) free(now time.Time, more int) bool {
-	crowd := l.crowd.seen(l.inside+more, now)
-	return l.busy < l.limit.places || l.busy < l.limit.most && crowd <= l.limit.most
+	return l.busy < l.limit.of(l.crowd.seen(l.inside+more, now))
 }
 
 // start starts a batch for those that wait. The lane is locked.
@@ -294,7 +303,7 @@ func (l *Lane[T]) take(calls []*Call[T]) []*Call[T] {
 		l.busy--
 	}
 	if len(calls) == 1 && !l.cfg.Always { // its caller does it, and has the place
-		calls[0].answer, calls[0].placed = alone, true
+		calls[0].answer, calls[0].placed, calls[0].slot = alone, true, l.slots.take(now)
 		l.stats.Alone++
 	}
 	l.start(now) // what is left
@@ -388,4 +397,7 @@ func (l *Lane[T]) Close() {
 		}
 	}
 	l.queue, l.gone = nil, 0
+	if l.looks != nil {
+		l.looks.Stop()
+	}
 }

@@ -217,3 +217,31 @@ func TestLeavingWithThePlace(t *testing.T) {
 	t.Log(went, "went,", left, "left")
 	idle(t, g)
 }
+
+// TestStuck: a call that went alone and waits for long, for a row that someone else has locked, holds up others for a while only.
+func TestStuck(t *testing.T) {
+	t.Parallel()
+	g := newGate(func(c *Config[int]) { c.Patience, c.Places, c.Least, c.Few = 10*time.Millisecond, 3, 1, 1 })
+	stuck := g.hold(t)
+	second, third := g.hold(t), g.hold(t) // they wait until the one before is taken to be stuck
+	require.Equal(t, 1, g.Stats().InFlight)
+	g.Leave(third, true)
+	g.Leave(stuck, true)
+	g.Leave(second, true)
+	idle(t, g)
+
+	g.mu.Lock()
+	g.cfg.Patience = time.Hour
+	g.mu.Unlock()
+	last := g.hold(t)
+	waits := g.call(ctx, 4, 0)
+	select {
+	case <-waits:
+		t.Fatal("one that was stuck has given back a place that it did not have any more")
+	case <-time.After(50 * time.Millisecond):
+	}
+	g.Leave(last, true)
+	got := <-waits
+	g.Leave(got.place, true)
+	idle(t, g)
+}

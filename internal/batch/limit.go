@@ -16,8 +16,13 @@ import (
 // Near the database, where a statement takes some 60 µs, that is one, and the least is what keeps both ends busy; at 1 ms of network or of a disk's
 // flush it is the pool. Adaptive limiters that look for the point where a server slows down (Netflix's concurrency-limits and its descendants) answer
 // another question: they protect a server from more work, here the work is the same and only shared out differently.
+//
+// While there are no more calls than connections, each gets one: to make one of them wait for another would leave connections and processors idle.
+// Near the database that ends sooner. What calls wait for there is a processor, so that more than a few for each only stand in a queue further down, and
+// pay the price for it. And of changes, whose batches wait for one flush of the log, a second batch is worth its price only if the first is well filled.
 type limit struct {
 	places, least, most int
+	few, fill           int
 	price               time.Duration
 
 	since   time.Time     // when the window began
@@ -32,14 +37,28 @@ const (
 	windowSize = 16
 )
 
-func newLimit(least, most int, price time.Duration) limit {
+func newLimit(least, most, few, fill int, price time.Duration) limit {
 	most = max(most, 1)
 	if least == 0 {
 		// One for each processor, and one on its way. More than eight don't help: what they have in common is the database.
 		least = min(max(3, runtime.GOMAXPROCS(0)+1), 8)
 	}
 	least = min(least, most)
-	return limit{places: least, least: least, most: most, price: price}
+	if few == 0 {
+		few = most
+	}
+	return limit{places: least, least: least, most: most, few: min(few, most), fill: fill, price: price}
+}
+
+// of is how many may be in flight while that many calls are in the lane.
+func (l *limit) of(crowd int) int {
+	switch near := l.places <= 2*l.least; {
+	case crowd <= l.few, !near && crowd <= l.most:
+		return l.most
+	case near && l.fill > 0:
+		return min(l.places, max(1, crowd/l.fill))
+	}
+	return l.places
 }
 
 // seen takes in how long a statement took.

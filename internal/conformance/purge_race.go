@@ -117,7 +117,7 @@ func testRenewalsMeetThePurge(t *testing.T, e *env) {
 		}
 	}
 	t.Logf("%d cycles: %d sessions renewed, %d too late, %d rows purged by %d purges", cycles, won, lost, purged.Load(), purges.Load())
-	require.NotZero(t, purged.Load())
+	require.Eventually(t, func() bool { return purged.Load() > 0 }, waitFor, tick) // those of the last round expire too
 }
 
 // renew renews a session in one of three ways.

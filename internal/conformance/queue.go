@@ -35,7 +35,7 @@ func testLockedRow(t *testing.T, e *env) {
 	for i := range many {
 		sessions = append(sessions, e.create(store, fmt.Sprint(i)))
 	}
-	locked := sessions[many/2]
+	locked := []*entsession.Session{sessions[many/2], sessions[many/3], sessions[many-1]} // more than go alone of so many
 	for name, change := range map[string]func(*entsession.Session) error{
 		"Save":   func(s *entsession.Session) error { s.Data = append(s.Data, '+'); return store.Save(ctx, s) },
 		"Touch":  func(s *entsession.Session) error { return store.Touch(ctx, s.ID()) },
@@ -52,21 +52,24 @@ func testLockedRow(t *testing.T, e *env) {
 	}
 }
 
-func lockedChange(t *testing.T, e *env, name string, sessions []*entsession.Session, locked *entsession.Session, change func(*entsession.Session) error) {
+func lockedChange(t *testing.T, e *env, name string, sessions []*entsession.Session, locked []*entsession.Session, change func(*entsession.Session) error) {
 	e.exec("UPDATE sessions SET timeout = {now} + 600") // a touch is due
-	release := e.hold(locked)
-	waits := make(chan error, 1)
+	var release []func()
+	for _, s := range locked {
+		release = append(release, e.hold(s))
+	}
+	waits := make(chan error, len(locked))
 	free := make(chan error, len(sessions))
 	for _, s := range sessions {
 		go func() {
-			if s == locked {
+			if slices.Contains(locked, s) {
 				waits <- change(s)
 			} else {
 				free <- change(s)
 			}
 		}()
 	}
-	for range len(sessions) - 1 {
+	for range len(sessions) - len(locked) {
 		select {
 		case err := <-free:
 			require.NoError(t, err, name)
@@ -79,8 +82,10 @@ func lockedChange(t *testing.T, e *env, name string, sessions []*entsession.Sess
 		t.Fatal(name+": the row is locked, and it has not waited", err)
 	default:
 	}
-	release()
-	require.NoError(t, <-waits, name)
+	for _, f := range release {
+		f()
+		require.NoError(t, <-waits, name)
+	}
 }
 
 func testOverloaded(t *testing.T, e *env) {

@@ -18,6 +18,8 @@ type Set struct {
 
 	// Load reads a live session. Arguments: id [application]. Columns: data, timeout [version] [created], extra columns.
 	Load string
+	// Fetch reads a session, live or not, for Judged to tell. Argument: id. Columns: the time, application, then those of Load. It is "" where Load is better.
+	Fetch string
 	// Lock is Load with the row locked until the transaction ends. SQLite locks with Hold, before it.
 	Lock string
 	// Hold takes SQLite's write lock without a change. Arguments: id.
@@ -38,6 +40,7 @@ func New(t *Table, p Policy) *Set {
 	s := &Set{Table: t, Policy: p}
 	columns := s.columns()
 	s.Load = s.text(func(b *sql.Builder) { b.WriteString("SELECT " + columns + s.from()); s.whereLive(b) })
+	s.Fetch = s.fetch(columns)
 	s.Lock = s.Load
 	if t.Dialect != dialect.SQLite {
 		s.Lock += " FOR UPDATE"

@@ -92,10 +92,13 @@ func (s *Set) Together() *Together {
 	return together
 }
 
-// Patience is how long a batch on PostgreSQL waits for a row that someone else has locked. All of the batch waits for that row; after this time
-// each goes alone. A condition that depends on no row: it is evaluated once, before the first one, and the setting ends with the statement's own
+// PatienceMilliseconds is how long a batch on PostgreSQL waits for a row that someone else has locked. All of the batch waits for that row; after this time
+// each goes alone.
+const PatienceMilliseconds = 250
+
+// Patience is a condition that says so. It depends on no row: it is evaluated once, before the first one, and the setting ends with the statement's own
 // transaction.
-const Patience = "(SELECT set_config('lock_timeout', '250', true)) IS NOT NULL"
+var Patience = "(SELECT set_config('lock_timeout', '" + itoa(PatienceMilliseconds) + "', true)) IS NOT NULL"
 
 // once has PostgreSQL look at the clock once, and not for every row.
 func (s *Set) once(text string) string {

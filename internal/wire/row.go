@@ -22,6 +22,8 @@ type Raw interface {
 	Bytes(i int) []byte
 	// Int is an integer, or 0 for NULL.
 	Int(i int) (int64, error)
+	// Second is the second of a time in which it is, since 1970.
+	Second(i int) (int64, error)
 	// Value is what database/sql would get.
 	Value(i int) (driver.Value, error)
 }
@@ -56,6 +58,28 @@ func (r Row) Int(i int) (int64, error) {
 	default:
 		return 0, fmt.Errorf("an integer was expected, not a %T", v)
 	}
+}
+
+// Second is the second of a time in which it is, since 1970.
+func (r Row) Second(i int) (int64, error) {
+	if r.raw != nil {
+		return r.raw.Second(r.first + i)
+	}
+	t, ok := r.values[r.first+i].(time.Time)
+	if !ok {
+		return 0, fmt.Errorf("a time was expected, not a %T", r.values[r.first+i])
+	}
+	return t.Unix(), nil
+}
+
+// Is tells whether a text is that one. NULL is none.
+func (r Row) Is(i int, text string) bool {
+	if r.raw != nil {
+		b := r.raw.Bytes(r.first + i)
+		return b != nil && string(b) == text
+	}
+	got, ok := r.Text(i)
+	return ok && got == text
 }
 
 // Text is a text of the caller's own, and false for NULL.

@@ -38,6 +38,29 @@ func TestReadme(t *testing.T) {
 	require.Equal(t, want, string(text), readmeUpdate)
 }
 
+// TestSnippetsAreCompiled: each page with Go code is in the hands of a test, which names it.
+func TestSnippetsAreCompiled(t *testing.T) {
+	t.Parallel()
+	pages, err := filepath.Glob("docs/*.md")
+	require.NoError(t, err)
+	var tests strings.Builder
+	require.NoError(t, filepath.WalkDir(".", func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		tests.Write(text)
+		return err
+	}))
+	for _, page := range append(pages, "README.md") {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		if strings.Contains(string(text), "```go") {
+			require.Regexp(t, `"[./]*`+regexp.QuoteMeta(page)+`"`, tests.String(), "no test compiles what %s shows", page)
+		}
+	}
+}
+
 // TestReadmeProgram runs the program that the README shows.
 func TestReadmeProgram(t *testing.T) {
 	t.Parallel()

@@ -17,6 +17,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/entsession/entsession/internal/snippets"
+
 	// What the programs of the documentation import, for go mod tidy.
 	_ "github.com/gin-contrib/sessions"
 	_ "github.com/go-chi/chi/v5"
@@ -32,6 +34,57 @@ func TestDocs(t *testing.T) {
 	require.Len(t, programs, strings.Count(string(text), "<!-- program -->"))
 	for _, p := range programs {
 		t.Run(p[1]+p[3], func(t *testing.T) { testProgram(t, p[2]+p[4]) })
+	}
+}
+
+// TestSnippets compiles what else these pages show.
+func TestSnippets(t *testing.T) {
+	t.Parallel()
+	for page, prelude := range map[string]string{
+		"../../docs/adapters.md": `
+import (
+	"context"
+	"net/http"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/gin-gonic/gin"
+
+	"github.com/entsession/entsession"
+	"github.com/entsession/entsession/ent/session"
+	"github.com/entsession/entsession/gorillastore"
+	"github.com/entsession/entsession/scsstore"
+)
+
+type deviceKey struct{}
+
+var (
+	ctx      context.Context
+	store    *entsession.Store
+	sessions *scs.SessionManager
+	router   *gin.Engine
+	adapter  struct{ *gorillastore.Store }
+)
+`,
+		"../../README.md": `
+import (
+	"context"
+
+	"github.com/alexedwards/scs/v2"
+
+	"github.com/entsession/entsession"
+	"github.com/entsession/entsession/scsstore"
+)
+
+var (
+	ctx   context.Context
+	store *entsession.Store
+)
+`,
+	} {
+		t.Run(page, func(t *testing.T) {
+			t.Parallel()
+			snippets.Compile(t, prelude, snippets.Of(t, page)...)
+		})
 	}
 }
 

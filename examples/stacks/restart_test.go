@@ -1,10 +1,7 @@
 package stacks
 
 import (
-	"net"
 	"testing"
-
-	fiber3 "github.com/gofiber/fiber/v3"
 
 	"github.com/entsession/entsession"
 	"github.com/entsession/entsession/examples/stacks/echo"
@@ -19,21 +16,21 @@ import (
 
 func TestMain(m *testing.M) { dbtest.Main(m) }
 
+var stacks = map[string]flow.Stack{
+	"scs":     {Start: flow.Handler(scs.New)},
+	"gorilla": {Start: flow.Handler(gorilla.New)},
+	"gin":     {Start: flow.Handler(gin.New)},
+	"echo":    {Start: flow.Handler(echo.New)},
+	"fiber": {Start: func(t *testing.T, store *entsession.Store, hold func()) string {
+		return serveFiber(t, fiber.New(store, hold))
+	}},
+	"fiberv2": {Start: func(t *testing.T, store *entsession.Store, hold func()) string {
+		return serveFiberV2(t, fiberv2.New(store, hold))
+	}},
+}
+
 // TestRestart: while the database is away a request is an error, and after it the same cookie goes on, whatever the stack.
 func TestRestart(t *testing.T) {
 	t.Parallel()
-	flow.Restart(t, map[string]flow.Stack{
-		"scs":     {Start: flow.Handler(scs.New)},
-		"gorilla": {Start: flow.Handler(gorilla.New)},
-		"gin":     {Start: flow.Handler(gin.New)},
-		"echo":    {Start: flow.Handler(echo.New)},
-		"fiber": {Start: func(t *testing.T, store *entsession.Store, hold func()) string {
-			app := fiber.New(store, hold)
-			return flow.Listener(t, func(l net.Listener) error { return app.Listener(l, fiber3.ListenConfig{DisableStartupMessage: true}) }, app.Shutdown)
-		}},
-		"fiberv2": {Start: func(t *testing.T, store *entsession.Store, hold func()) string {
-			app := fiberv2.New(store, hold)
-			return flow.Listener(t, app.Listener, app.Shutdown)
-		}},
-	})
+	flow.Restart(t, stacks)
 }

@@ -109,9 +109,16 @@ func startOn(t *testing.T, db *dbtest.DB, stack Stack) *env {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 	require.NoError(t, store.Migrate(ctx))
-	e := &env{T: t, stack: stack, store: store, db: db.Admin(t), dialect: kind.Dialect, held: make(chan struct{}), release: make(chan struct{})}
+	e := serve(t, func(hold func()) string { return stack.Start(t, store, hold) })
+	e.stack, e.store, e.db, e.dialect = stack, store, db.Admin(t), kind.Dialect
+	return e
+}
+
+// serve starts an application.
+func serve(t *testing.T, start func(hold func()) (url string)) *env {
+	e := &env{T: t, held: make(chan struct{}), release: make(chan struct{})}
 	over := make(chan struct{})
-	e.url = stack.Start(t, store, func() {
+	e.url = start(func() {
 		select {
 		case e.held <- struct{}{}:
 		case <-over:

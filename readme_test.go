@@ -61,6 +61,28 @@ func TestSnippetsAreCompiled(t *testing.T) {
 	}
 }
 
+// TestDependencies: docs/releasing.md has a line on each direct dependency of the module, and on none that it hasn't.
+func TestDependencies(t *testing.T) {
+	t.Parallel()
+	mod, err := os.ReadFile("go.mod")
+	require.NoError(t, err)
+	text, err := os.ReadFile("docs/releasing.md")
+	require.NoError(t, err)
+	_, section, _ := strings.Cut(string(text), "\n## Direct dependencies\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var direct, justified []string
+	for _, m := range regexp.MustCompile(`(?m)^\t(\S+) v\S+$`).FindAllStringSubmatch(string(mod), -1) {
+		direct = append(direct, m[1])
+	}
+	for _, row := range regexp.MustCompile(`(?m)^\| (`+"`"+`.+?) \|`).FindAllStringSubmatch(section, -1) {
+		for name := range strings.SplitSeq(row[1], ", ") {
+			justified = append(justified, strings.Trim(name, "`"))
+		}
+	}
+	require.NotEmpty(t, direct)
+	require.ElementsMatch(t, direct, justified)
+}
+
 // TestReadmeProgram runs the program that the README shows.
 func TestReadmeProgram(t *testing.T) {
 	t.Parallel()

@@ -19,7 +19,7 @@ import (
 // Config.ExpirationTimeout. A payload over Config.MaxDataBytes is ErrTooLarge; a column that the table lacks, or that is
 // the store's own, is a *ColumnError.
 func (s *Store) Create(ctx context.Context, data []byte, cols ...Column) (_ *Session, err error) {
-	ctx, c := s.observe(ctx, "create")
+	ctx, c := s.observe(ctx, "create", &err)
 	defer c.done(&err)
 	id := newID()
 	r := &ref{id: id, key: s.key(id)}
@@ -75,7 +75,7 @@ func (s *Store) create(ctx context.Context, sess *Session, text string) error {
 
 // Load returns a live session, or ErrNotFound. It does not renew it: Save, Update and Touch do.
 func (s *Store) Load(ctx context.Context, id string) (_ *Session, err error) {
-	ctx, c := s.observe(ctx, "load")
+	ctx, c := s.observe(ctx, "load", &err)
 	defer c.done(&err)
 	r, ok := s.lookup(id)
 	if err := s.begin(ctx); err != nil {
@@ -123,7 +123,7 @@ func (s *Store) read(ctx context.Context, q wire.Querier, set *stmt.Set, text st
 // Config.MaxLifetime. A renewal that would move the expiry by less than Config.TouchInterval costs no write. A session that is not live is
 // ErrNotFound.
 func (s *Store) Touch(ctx context.Context, id string) (err error) {
-	ctx, c := s.observe(ctx, "touch")
+	ctx, c := s.observe(ctx, "touch", &err)
 	defer c.done(&err)
 	r, ok := s.lookup(id)
 	if err := s.begin(ctx); err != nil {
@@ -150,7 +150,7 @@ func (s *Store) Touch(ctx context.Context, id string) (err error) {
 // Delete ends a session for good: once it has returned nil, no request under way makes the id loadable again. An id that is
 // unknown, expired or malformed is no error. The row stays behind without its payload until the purge.
 func (s *Store) Delete(ctx context.Context, id string) (err error) {
-	ctx, c := s.observe(ctx, "delete")
+	ctx, c := s.observe(ctx, "delete", &err)
 	defer c.done(&err)
 	r, ok := s.lookup(id)
 	if err := s.begin(ctx); err != nil {

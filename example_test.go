@@ -2,11 +2,16 @@ package entsession_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log"
 	"os"
 	"path/filepath"
+	"time"
+
+	"entgo.io/ent/dialect"
+	entsql "entgo.io/ent/dialect/sql"
 
 	"github.com/entsession/entsession"
 	"github.com/entsession/entsession/ent/session"
@@ -59,6 +64,30 @@ func Example() {
 	_, err = store.Load(ctx, cookie)
 	fmt.Println(err)
 	// Output: entsession: session not found
+}
+
+// A pool that the application opened itself, with any driver that database/sql has.
+func ExampleNew() {
+	ctx := context.Background()
+	db, err := sql.Open("sqlite", "file:new?mode=memory&cache=shared&_txlock=immediate&_pragma=busy_timeout(5000)")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	store, err := entsession.New(ctx, entsql.OpenDB(dialect.SQLite, db), entsession.Config{ExpirationTimeout: time.Hour})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close() // which leaves the pool open
+	if err := store.Migrate(ctx); err != nil {
+		log.Fatal(err)
+	}
+	n, err := store.Count(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(n, "sessions")
+	// Output: 0 sessions
 }
 
 func ExampleStore_Update() {

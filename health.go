@@ -43,7 +43,7 @@ type look struct {
 // overloaded process out of service makes the others more so. Any other error, such as a table that is missing or a refused
 // password, needs somebody's hand. It is what a call would get, so a connection that broke while nobody looked is replaced and is no error.
 func (s *Store) Health(ctx context.Context) (err error) {
-	ctx, c := s.observe(ctx, "health")
+	ctx, c := s.observe(ctx, "health", &err)
 	defer c.done(&err)
 	switch {
 	case ctx == nil:

@@ -34,7 +34,7 @@ const page = 100
 func (s *Store) List(ctx context.Context, where ...func(*entsql.Selector)) iter.Seq2[*Session, error] {
 	return func(yield func(*Session, error) bool) {
 		var err error
-		ctx, c := s.observe(ctx, "list")
+		ctx, c := s.observe(ctx, "list", &err)
 		defer c.done(&err)
 		yield = c.without(yield)
 		fail := func() {
@@ -140,7 +140,7 @@ func (s *Store) query(ctx context.Context, render func(*stmt.Set) (string, []any
 // Count returns how many live sessions of this application match every predicate; without a predicate, how many there are. It is one
 // statement, and counts a session once that is rotated meanwhile.
 func (s *Store) Count(ctx context.Context, where ...func(*entsql.Selector)) (n int, err error) {
-	ctx, c := s.observe(ctx, "count")
+	ctx, c := s.observe(ctx, "count", &err)
 	defer c.done(&err)
 	if err := s.begin(ctx); err != nil {
 		return 0, s.fail("count", err, nil)
@@ -159,7 +159,7 @@ func (s *Store) Count(ctx context.Context, where ...func(*entsql.Selector)) (n i
 // were. Without a predicate it ends them all. For one of a user's devices, name the user and the key that List
 // gave: Revoke(ctx, session.Subject("42"), session.ID(key)). Sessions that are created while it runs are new ones, which it may end or leave.
 func (s *Store) Revoke(ctx context.Context, where ...func(*entsql.Selector)) (_ int, err error) {
-	ctx, c := s.observe(ctx, "revoke")
+	ctx, c := s.observe(ctx, "revoke", &err)
 	defer c.done(&err)
 	if err := s.begin(ctx); err != nil {
 		return 0, s.fail("revoke", err, nil)

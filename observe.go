@@ -49,6 +49,7 @@ const (
 
 	OutcomeRefused     = "refused"     // what the call asked for can't be done: ErrTooLarge, ErrInvalidID, a *ColumnError
 	OutcomeFunction    = "function"    // the function given to Update returned an error
+	OutcomePanic       = "panic"       // the function given to Update panicked, or Config.ColumnsFunc
 	OutcomeCanceled    = "canceled"    // the caller's context was
 	OutcomeTimeout     = "timeout"     // the caller's context had a deadline, which passed
 	OutcomeOverloaded  = "overloaded"  // ErrOverloaded
@@ -77,15 +78,19 @@ type call struct {
 
 type callKey struct{}
 
-// observe begins a call. Without an observer that is one look at a pointer, as is its end.
-func (s *Store) observe(ctx context.Context, operation string) (context.Context, *call) {
+// observe begins a call. Without an observer that is one look at a pointer, as is its end. What err points to is the error that the call
+// returns, and tells of a panic until then.
+func (s *Store) observe(ctx context.Context, operation string, err *error) (context.Context, *call) {
 	if s.observer == nil || s.observer.Call == nil || ctx == nil {
 		return ctx, nil
 	}
-	return s.observed(ctx, operation)
+	return s.observed(ctx, operation, err)
 }
 
-func (s *Store) observed(ctx context.Context, operation string) (context.Context, *call) {
+// errPanicked is never returned: it is what a call that does not return leaves behind.
+var errPanicked = errors.New("a function of the application's panicked")
+
+func (s *Store) observed(ctx context.Context, operation string, err *error) (context.Context, *call) {
 	if outer(ctx) != nil { // a call of the store's own, within one
 		return ctx, nil
 	}
@@ -93,6 +98,7 @@ func (s *Store) observed(ctx context.Context, operation string) (context.Context
 	if ctx, c.end = s.observer.Call(ctx, operation); c.end == nil {
 		return ctx, nil
 	}
+	*err = errPanicked
 	return context.WithValue(ctx, callKey{}, c), c
 }
 
@@ -175,6 +181,8 @@ func outcome(err error) string {
 	switch {
 	case err == nil:
 		return OutcomeOK
+	case err == errPanicked:
+		return OutcomePanic
 	case errors.Is(err, ErrNotFound):
 		return OutcomeNotFound
 	case errors.Is(err, ErrConflict):

@@ -129,6 +129,57 @@ func TestObserver(t *testing.T) {
 	require.False(t, stats.Last.IsZero())
 }
 
+// TestObserverOfPanic: a call that a function of the application's ended with a panic was not ok, and leaves nothing behind that it held.
+func TestObserverOfPanic(t *testing.T) {
+	t.Parallel()
+	h := &heard{}
+	asked := func(context.Context) []entsession.Column { return nil }
+	s := storeOn(t, dbtest.Kinds(dbtest.SQLite)[0].New(t), func(c *entsession.Config) {
+		c.Observer, c.MaxOpenConns = h.observer, 1
+		c.ColumnsFunc = func(ctx context.Context) []entsession.Column { return asked(ctx) }
+	})
+	ctx := t.Context()
+	require.NoError(t, s.Migrate(ctx))
+	sess, err := s.Create(ctx, []byte("1"))
+	require.NoError(t, err)
+	h.last()
+
+	require.PanicsWithValue(t, "in f", func() { _, _ = s.Update(ctx, sess.ID(), func(*entsession.Session) error { panic("in f") }) })
+	n := 0
+	require.PanicsWithValue(t, "under the lock", func() {
+		_, _ = s.Update(ctx, sess.ID(), func(*entsession.Session) error {
+			if n++; n > 3 { // it has lost often enough to lock the row
+				panic("under the lock")
+			}
+			other, err := s.Load(ctx, sess.ID())
+			require.NoError(t, err)
+			other.Data = []byte{'a' + byte(n)}
+			require.NoError(t, s.Save(ctx, other))
+			return nil
+		})
+	})
+	require.Equal(t, 4, n)
+	panicked := slices.DeleteFunc(h.last(), func(call string) bool { return call == "load ok" || call == "save ok" })
+	require.Equal(t, []string{"update panic", "update panic"}, panicked)
+
+	asked = func(context.Context) []entsession.Column { panic("in ColumnsFunc") }
+	for name, call := range map[string]func(){
+		"create": func() { _, _ = s.Create(ctx, nil) },
+		"save":   func() { _ = s.Save(ctx, sess) },
+		"rotate": func() { _, _ = s.Rotate(ctx, sess.ID()) },
+		"update": func() { _, _ = s.Update(ctx, sess.ID(), func(*entsession.Session) error { return nil }) },
+		"commit": func() { _, _ = adapter.Put(ctx, s, adapter.Write{ID: sess.ID(), Known: true, Lifetime: time.Hour}) },
+	} {
+		require.PanicsWithValue(t, "in ColumnsFunc", call)
+		require.Equal(t, []string{name + " panic"}, h.last())
+	}
+	asked = func(context.Context) []entsession.Column { return nil }
+	sess, err = s.Update(ctx, sess.ID(), func(s *entsession.Session) error { s.Data = []byte("2"); return nil })
+	require.NoError(t, err)
+	require.Equal(t, "2", string(sess.Data))
+	require.Equal(t, []string{"update ok"}, h.last())
+}
+
 // TestObserverOfList: the body of the loop takes time that is not the store's.
 func TestObserverOfList(t *testing.T) {
 	t.Parallel()

@@ -64,7 +64,7 @@ func (s *Store) autopurge() {
 
 // purgeWithin purges until its time is spent.
 func (s *Store) purgeWithin(ctx context.Context) (spent bool, err error) {
-	ctx, c := s.observe(ctx, "purge")
+	ctx, c := s.observe(ctx, "purge", &err)
 	defer c.done(&err)
 	_, err = s.purge(ctx, false)
 	if errors.Is(err, context.DeadlineExceeded) && s.life.Err() == nil && ctx.Err() != nil {
@@ -90,7 +90,7 @@ func (p *purger) ended(err error) {
 // another process that is purging. It works whatever Config.DisableAutopurge says. After an error the batches before it
 // stay deleted, and are counted. Each batch is reported to Config.Logger at debug level.
 func (s *Store) Purge(ctx context.Context) (n int, err error) {
-	ctx, c := s.observe(ctx, "purge")
+	ctx, c := s.observe(ctx, "purge", &err)
 	defer c.done(&err)
 	switch {
 	case ctx == nil:

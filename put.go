@@ -33,7 +33,7 @@ func init() {
 var errTaken = errors.New("there is a session under this id, which this request has not loaded: it is not overwritten")
 
 func (s *Store) commit(ctx context.Context, w adapter.Write) (_ adapter.Result, err error) {
-	ctx, c := s.observe(ctx, "commit")
+	ctx, c := s.observe(ctx, "commit", &err)
 	defer c.done(&err)
 	if w.ID == "" {
 		w.ID = newID()

@@ -38,6 +38,51 @@ func TestReadme(t *testing.T) {
 	require.Equal(t, want, string(text), readmeUpdate)
 }
 
+// TestSnippetsAreCompiled: each page with Go code is in the hands of a test, which names it.
+func TestSnippetsAreCompiled(t *testing.T) {
+	t.Parallel()
+	pages, err := filepath.Glob("docs/*.md")
+	require.NoError(t, err)
+	var tests strings.Builder
+	require.NoError(t, filepath.WalkDir(".", func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		tests.Write(text)
+		return err
+	}))
+	for _, page := range append(pages, "README.md") {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		if strings.Contains(string(text), "```go") {
+			require.Regexp(t, `"[./]*`+regexp.QuoteMeta(page)+`"`, tests.String(), "no test compiles what %s shows", page)
+		}
+	}
+}
+
+// TestDependencies: docs/releasing.md has a line on each direct dependency of the module, and on none that it hasn't.
+func TestDependencies(t *testing.T) {
+	t.Parallel()
+	mod, err := os.ReadFile("go.mod")
+	require.NoError(t, err)
+	text, err := os.ReadFile("docs/releasing.md")
+	require.NoError(t, err)
+	_, section, _ := strings.Cut(string(text), "\n## Direct dependencies\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var direct, justified []string
+	for _, m := range regexp.MustCompile(`(?m)^\t(\S+) v\S+$`).FindAllStringSubmatch(string(mod), -1) {
+		direct = append(direct, m[1])
+	}
+	for _, row := range regexp.MustCompile(`(?m)^\| (`+"`"+`.+?) \|`).FindAllStringSubmatch(section, -1) {
+		for name := range strings.SplitSeq(row[1], ", ") {
+			justified = append(justified, strings.Trim(name, "`"))
+		}
+	}
+	require.NotEmpty(t, direct)
+	require.ElementsMatch(t, direct, justified)
+}
+
 // TestReadmeProgram runs the program that the README shows.
 func TestReadmeProgram(t *testing.T) {
 	t.Parallel()

@@ -21,7 +21,7 @@ import (
 // old subject under the new one. Every other column that the table has at that moment is copied, the application's too. A unique column of the
 // application's would meet its own copy: leave such a column out of the table, or make it unique together with the id.
 func (s *Store) Rotate(ctx context.Context, id string, cols ...Column) (_ *Session, err error) {
-	ctx, c := s.observe(ctx, "rotate")
+	ctx, c := s.observe(ctx, "rotate", &err)
 	defer c.done(&err)
 	r, ok := s.lookup(id)
 	if err := s.begin(ctx); err != nil {

@@ -16,7 +16,7 @@ import (
 // When the connection breaks, Save tries again and recognises its own write by the version. Only if someone else has built on
 // the session in that moment can it not tell: the error then says that the outcome is unknown.
 func (s *Store) Save(ctx context.Context, sess *Session, cols ...Column) (err error) {
-	ctx, c := s.observe(ctx, "save")
+	ctx, c := s.observe(ctx, "save", &err)
 	defer c.done(&err)
 	if sess == nil || sess.ref == nil {
 		return ErrInvalidID

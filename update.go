@@ -25,7 +25,7 @@ const optimistic = 3
 // connection broke at the commit and someone else built on the session before it could be looked at again, the error
 // says that the outcome is unknown: f was then applied at most once.
 func (s *Store) Update(ctx context.Context, id string, f func(*Session) error) (_ *Session, err error) {
-	ctx, c := s.observe(ctx, "update")
+	ctx, c := s.observe(ctx, "update", &err)
 	defer c.done(&err)
 	r, ok := s.lookup(id)
 	if err := s.begin(ctx); err != nil {

@@ -20,7 +20,7 @@ type Usage struct {
 
 // Usage counts the rows of every application that shares the table. It reads the whole table: for an operator, not for a request.
 func (s *Store) Usage(ctx context.Context) (_ []Usage, err error) {
-	ctx, c := s.observe(ctx, "count")
+	ctx, c := s.observe(ctx, "count", &err)
 	defer c.done(&err)
 	if err := s.begin(ctx); err != nil {
 		return nil, s.fail("count", err, nil)

@@ -5,12 +5,15 @@ import (
 	"encoding/gob"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/entsession/entsession"
 	"github.com/entsession/entsession/fiberstore"
+	"github.com/entsession/entsession/internal/found"
+	"github.com/entsession/entsession/sessiontest"
 	_ "github.com/entsession/entsession/sqlite"
 )
 
@@ -101,4 +104,30 @@ func TestVisitors(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, encode(map[any]any{}), val, "one that lost its values is")
 	}
+}
+
+// TestForgotten: without a context a session is known for ten minutes after it was found, and longer only while few others are. A write after that is that of
+// a new session, which does not overwrite the one that is there.
+func TestForgotten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := fiberstore.New(sessiontest.New(t))
+		for _, key := range []string{"mine", "other"} {
+			require.NoError(t, s.Set(key, []byte("x"), 24*time.Hour))
+			_, err := s.Get(key)
+			require.NoError(t, err)
+		}
+		time.Sleep(found.Retention)
+		_, err := s.Get("other")
+		require.NoError(t, err)
+		require.NoError(t, s.Set("mine", []byte("y"), 24*time.Hour))
+		time.Sleep(found.Retention)
+		_, err = s.Get("other")
+		require.NoError(t, err)
+		require.ErrorContains(t, s.Set("mine", []byte("z"), 24*time.Hour), "not overwritten")
+		val, err := s.Get("mine")
+		require.NoError(t, err)
+		require.Equal(t, "y", string(val))
+		require.NoError(t, s.Set("mine", []byte("z"), 24*time.Hour), "found again")
+	})
 }

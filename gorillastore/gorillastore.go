@@ -66,6 +66,7 @@ type loaded struct {
 	session *entsession.Session
 	err     error               // of the database, when it was to be loaded
 	broken  *entsession.Session // whose payload does not decode: all that can be done with it is to end it
+	moved   error               // why the payload does not decode, of a session that Renew gave an id which its client has not been told yet
 }
 
 // New makes a Store. The keys come in pairs, to authenticate and to encrypt: see securecookie.CodecsFromPairs. Closing the entsession.Store is left to the caller.
@@ -120,10 +121,10 @@ func (s *Store) New(r *http.Request, name string) (*sessions.Session, error) {
 		s.keep(session, loaded{err: err})
 		return session, err
 	}
-	values, err := s.serializer().Deserialize(held.Data)
+	values, err := s.decode(session, held)
 	if err != nil {
 		s.keep(session, loaded{broken: held})
-		return session, fmt.Errorf("gorillastore: decoding session %q: %w", name, err)
+		return session, err
 	}
 	session.Values, session.ID, session.IsNew = values, held.ID(), false
 	s.keep(session, loaded{session: held})
@@ -177,6 +178,9 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *sessions.S
 		http.SetCookie(w, sessions.NewCookie(session.Name(), "", session.Options))
 		return nil
 	}
+	if l.moved != nil {
+		return errors.Join(l.moved, s.setCookie(w, session, l.session.ID()))
+	}
 	if l.session == nil && len(session.Values) == 0 {
 		return nil
 	}
@@ -186,9 +190,14 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *sessions.S
 	}
 	s.keep(session, loaded{session: held})
 	session.ID = held.ID()
-	value := held.ID()
+	return s.setCookie(w, session, held.ID())
+}
+
+func (s *Store) setCookie(w http.ResponseWriter, session *sessions.Session, id string) error {
+	value := id
 	if len(s.Codecs) > 0 {
-		if value, err = securecookie.EncodeMulti(session.Name(), value, s.Codecs...); err != nil {
+		var err error
+		if value, err = securecookie.EncodeMulti(session.Name(), id, s.Codecs...); err != nil {
 			return fmt.Errorf("gorillastore: signing the cookie: %w", err)
 		}
 	}
@@ -210,8 +219,8 @@ func (s *Store) write(ctx context.Context, session *sessions.Session, held *ents
 		write.Data = data
 		var base map[any]any
 		if held != nil {
-			if base, err = s.serializer().Deserialize(held.Data); err != nil {
-				return nil, fmt.Errorf("gorillastore: decoding session %q: %w", session.Name(), err)
+			if base, err = s.decode(session, held); err != nil {
+				return nil, err
 			}
 			write.ID, write.Loaded, write.Same = held.ID(), held, reflect.DeepEqual(base, session.Values)
 			write.Guarded = write.Same || s.Conflicts != Overwrite
@@ -234,9 +243,9 @@ func (s *Store) write(ctx context.Context, session *sessions.Session, held *ents
 		} else if err != nil {
 			return nil, err
 		}
-		theirs, err := s.serializer().Deserialize(held.Data)
+		theirs, err := s.decode(session, held)
 		if err != nil {
-			return nil, fmt.Errorf("gorillastore: decoding session %q: %w", session.Name(), err)
+			return nil, err
 		}
 		session.Values = merge.Maps(base, session.Values, theirs)
 	}
@@ -245,31 +254,53 @@ func (s *Store) write(ctx context.Context, session *sessions.Session, held *ents
 
 // Renew gives a session a new id, and ends the old one for good. Call it before a sign-in is saved, and whenever rights change: it is what defeats session
 // fixation. Save sets the cookie. A new session needs none. If the session was ended in the meantime it is entsession.ErrNotFound.
+//
+// If another request has meanwhile written what does not decode here, as a newer version of the application may while it is rolled out, that is an error and
+// the old id stays; or, in the moment that Renew takes, the session has its new id, and Save sets the cookie and gives that error again.
 func (s *Store) Renew(r *http.Request, session *sessions.Session) error {
 	l := s.kept(session)
-	if l.err != nil {
+	switch {
+	case l.err != nil:
 		return fmt.Errorf("gorillastore: the session could not be loaded: %w", l.err)
-	}
-	if l.session == nil {
+	case l.moved != nil:
+		return l.moved
+	case l.session == nil:
 		return nil
+	}
+	base, err := s.decode(session, l.session)
+	if err != nil {
+		return err
+	}
+	// Once the old id has ended it is too late to find that the session can't be saved.
+	now, err := s.sessions.Load(r.Context(), l.session.ID())
+	if err != nil {
+		return err
+	}
+	if _, err := s.decode(session, now); err != nil {
+		return err
 	}
 	renewed, err := s.sessions.Rotate(r.Context(), l.session.ID())
 	if err != nil {
 		return err
 	}
+	session.ID = renewed.ID()
 	// Of what another request has changed since the session was loaded, nothing was seen yet.
-	values, err := s.serializer().Deserialize(renewed.Data)
+	values, err := s.decode(session, renewed)
 	if err != nil {
-		return fmt.Errorf("gorillastore: decoding session %q: %w", session.Name(), err)
-	}
-	base, err := s.serializer().Deserialize(l.session.Data)
-	if err != nil {
-		return fmt.Errorf("gorillastore: decoding session %q: %w", session.Name(), err)
+		s.keep(session, loaded{session: renewed, moved: err})
+		return err
 	}
 	session.Values = merge.Maps(base, session.Values, values)
-	session.ID = renewed.ID()
 	s.keep(session, loaded{session: renewed})
 	return nil
+}
+
+func (s *Store) decode(session *sessions.Session, held *entsession.Session) (map[any]any, error) {
+	values, err := s.serializer().Deserialize(held.Data)
+	if err != nil {
+		return nil, fmt.Errorf("gorillastore: decoding session %q: %w", session.Name(), err)
+	}
+	return values, nil
 }
 
 func (s *Store) serializer() Serializer {

@@ -216,6 +216,69 @@ func TestRenew(t *testing.T) {
 	require.NoError(t, s.Renew(r, fresh))
 }
 
+// changing is a Serializer that calls f before the nth payload is decoded.
+type changing struct {
+	gorillastore.JSON
+	n *int
+	f func()
+}
+
+func (c changing) Deserialize(data []byte) (map[any]any, error) {
+	if *c.n--; *c.n == 0 {
+		c.f()
+	}
+	return c.JSON.Deserialize(data)
+}
+
+// TestRenewUndecodable: a newer version of the application writes what this one does not read. Nobody is signed out by that.
+func TestRenewUndecodable(t *testing.T) {
+	t.Parallel()
+	store := open(t)
+	s := gorillastore.New(store, key)
+	decoded := 0
+	var id string
+	s.Serializer = changing{n: &decoded, f: func() {
+		_, err := store.Update(t.Context(), id, func(s *entsession.Session) error { s.Data = []byte("newer"); return nil })
+		require.NoError(t, err)
+	}}
+	stillThere := func(id string) {
+		t.Helper()
+		held, err := store.Load(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, "newer", string(held.Data))
+	}
+
+	// Written since this request has loaded the session: it keeps the id that the client has.
+	cookie := save(t, s, nil, "cart", "tea")
+	r, session := get(t, s, cookie)
+	id, decoded = session.ID, 1 // what this request has loaded
+	require.ErrorContains(t, s.Renew(r, session), "decoding session")
+	require.Equal(t, id, session.ID)
+	stillThere(id)
+
+	// Written between the last look and the new id: Save tells the client of it.
+	cookie = save(t, s, nil, "cart", "tea")
+	r, session = get(t, s, cookie)
+	id, decoded = session.ID, 2 // the last look
+	require.ErrorContains(t, s.Renew(r, session), "decoding session")
+	require.NotEqual(t, id, session.ID)
+	session.Values["user"] = "ann"
+	w := httptest.NewRecorder()
+	require.ErrorContains(t, session.Save(r, w), "decoding session")
+	require.ErrorContains(t, s.Renew(r, session), "decoding session", "again")
+	var now string
+	require.NoError(t, securecookie.DecodeMulti("session", w.Result().Cookies()[0].Value, &now, s.Codecs...))
+	require.Equal(t, session.ID, now)
+	stillThere(now)
+	_, err := store.Load(t.Context(), id)
+	require.ErrorIs(t, err, entsession.ErrNotFound)
+
+	session.Options.MaxAge = -1 // and it can be ended
+	require.NoError(t, session.Save(r, httptest.NewRecorder()))
+	_, err = store.Load(t.Context(), now)
+	require.ErrorIs(t, err, entsession.ErrNotFound)
+}
+
 func Example() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "entsession-example")

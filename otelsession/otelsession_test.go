@@ -61,6 +61,25 @@ func TestSpans(t *testing.T) {
 	require.Equal(t, []float64{0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10}, e.points(t)["db.client.operation.duration"][0].bounds)
 }
 
+// TestPanic: a call that a function of the application's ended with a panic has failed, and its span ends.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	e := newTelemetry()
+	s := open(t, dbtest.Kinds(dbtest.SQLite)[0].New(t), func(c *entsession.Config) { c.Observer = otelsession.New(e.cfg) })
+	sess, err := s.Create(t.Context(), nil)
+	require.NoError(t, err)
+	require.Panics(t, func() {
+		_, _ = s.Update(t.Context(), sess.ID(), func(*entsession.Session) error { panic("nobody may read this") })
+	})
+	spans := e.spans.GetSpans()
+	require.Len(t, spans, 2)
+	require.Equal(t, codes.Error, spans[1].Status.Code)
+	require.Equal(t, "panic", spans[1].Status.Description)
+	require.Contains(t, spans[1].Attributes, attribute.String("error.type", "panic"))
+	require.Equal(t, 1.0, with(e.points(t)["db.client.operation.duration"], attribute.String("db.operation.name", "update"), otelsession.OutcomeKey.String("panic")))
+	require.NotContains(t, e.text(t), "nobody")
+}
+
 // TestDatabaseError: the code of the database's is an attribute, its text is not.
 func TestDatabaseError(t *testing.T) {
 	t.Parallel()

@@ -89,7 +89,7 @@ func ofRequest(ctx context.Context) bool { return ctx.Value(http.ServerContextKe
 //
 // A session that FindCtx has found is written only while it is live: if it was revoked, or has expired, since it was found, nothing is
 // written, and that is no error: the client finds itself signed out at its next request. Any other token is a new one: a session that is there under
-// it is not overwritten, and that is an error.
+// it is not overwritten, and that is an error. A new session without values is not written.
 //
 // If nothing was changed and the expiry moves by less than entsession.Config's TouchInterval, or a tenth of what is left, nothing is written: the session may
 // expire earlier by as much. An expiry that is past ends the session.
@@ -111,6 +111,14 @@ func (s *Store) CommitCtx(ctx context.Context, token string, b []byte, expiry ti
 		var held any
 		held, w.Known = s.found.Get(ctx, token, ofRequest(ctx))
 		loaded, _ = held.(*entsession.Session)
+		if !w.Known && s.empty(b) {
+			// A visitor whose values are all gone again. But a context that was replaced, or a while since it was found, hides a session that is there.
+			if _, err := s.sessions.Load(ctx, token); errors.Is(err, entsession.ErrNotFound) {
+				return nil
+			} else if err != nil {
+				return err
+			}
+		}
 	}
 	res, err := s.put(ctx, w, loaded)
 	if err == nil && !res.Ended {
@@ -225,6 +233,12 @@ func (s *Store) same(a, b []byte) bool {
 	}
 	other, others, err := s.codec().Decode(b)
 	return err == nil && deadline.Equal(other) && reflect.DeepEqual(values, others)
+}
+
+// empty tells whether a session has no values. What does not decode may have some.
+func (s *Store) empty(b []byte) bool {
+	_, values, err := s.codec().Decode(b)
+	return err == nil && len(values) == 0
 }
 
 func (s *Store) codec() Codec {

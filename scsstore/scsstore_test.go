@@ -86,6 +86,38 @@ func TestCollision(t *testing.T) {
 	require.Equal(t, "victim", string(b))
 }
 
+// TestNothingStored: values that were set and removed again before the commit are none. Of a session that is there it is a change, known or not.
+func TestNothingStored(t *testing.T) {
+	t.Parallel()
+	store := open(t)
+	data := func(values map[string]string) []byte {
+		b, err := encode(values)
+		require.NoError(t, err)
+		return b
+	}
+	s := scsstore.New(store)
+	require.NoError(t, s.Commit("visitor", data(nil), soon))
+	n, err := store.Count(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, n)
+	require.NoError(t, s.Commit("visitor", data(map[string]string{"n": "1"}), soon), "the token is as good as before")
+
+	require.ErrorContains(t, scsstore.New(store).Commit("visitor", data(nil), soon), "not overwritten", "nor forgotten that something was to be removed")
+	_, found, err := s.Find("visitor")
+	require.NoError(t, err)
+	require.True(t, found)
+	require.NoError(t, s.Commit("visitor", data(nil), soon))
+	b, found, err := s.Find("visitor")
+	require.NoError(t, err)
+	require.True(t, found)
+	values, err := decode(b)
+	require.NoError(t, err)
+	require.Empty(t, values)
+
+	require.NoError(t, store.Close())
+	require.ErrorIs(t, s.Commit("another", data(nil), soon), entsession.ErrClosed)
+}
+
 // TestAll: what stands for a token can be used as scs does it, and opens nothing.
 func TestAll(t *testing.T) {
 	t.Parallel()

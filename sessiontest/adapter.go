@@ -18,7 +18,7 @@ import (
 // Values are those of a session, in whatever form the manager stores them. Ids are what the client sends.
 type Adapter struct {
 	// Create writes the first values of a new session, under an id that the manager drew, and gives the id under which the client finds it: the same unless
-	// OwnIDs is set.
+	// OwnIDs is set. Without values it writes nothing, and the id is not looked at.
 	Create func(ctx context.Context, id string, values map[string]string) (string, error)
 	// Find gives the values of a session; nil and no error if there is none under the id.
 	Find func(ctx context.Context, id string) (map[string]string, error)
@@ -59,6 +59,7 @@ func RunAdapter(t *testing.T, open func(t *testing.T) Adapter) {
 		{"RoundTrip", (*adapterTest).roundTrip, false},
 		{"Unknown", (*adapterTest).unknown, false},
 		{"Fixation", (*adapterTest).fixation, false},
+		{"NothingStored", (*adapterTest).nothingStored, has.Rows == nil},
 		{"Collision", (*adapterTest).collision, has.OwnIDs},
 		{"Deletion", (*adapterTest).deletion, false},
 		{"DeletionUnderWay", (*adapterTest).deletionUnderWay, false},
@@ -207,6 +208,16 @@ func (t *adapterTest) fixation() {
 		t.is(id, values{"user": "ann"}, "created")
 	}
 	t.rows(2, "two were created")
+}
+
+// nothingStored: a visitor without values has no row.
+func (t *adapterTest) nothingStored() {
+	ctx, end := t.request()
+	if _, err := t.Create(ctx, rand.Text(), values{}); err != nil {
+		t.Fatalf("Create without values: %v", err)
+	}
+	end()
+	t.rows(0, "a visitor who stored nothing")
 }
 
 // collision: a manager that draws an id twice gives nobody another's session.

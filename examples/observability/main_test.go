@@ -163,7 +163,7 @@ func parse(t *testing.T, expr string) parser.Expr {
 
 // known are values that the test need not have brought about.
 var known = []string{
-	entsession.OutcomeOK, entsession.OutcomeNotFound, entsession.OutcomeConflict, entsession.OutcomeRefused, entsession.OutcomeFunction, entsession.OutcomeCanceled,
+	entsession.OutcomeOK, entsession.OutcomeNotFound, entsession.OutcomeConflict, entsession.OutcomeRefused, entsession.OutcomeFunction, entsession.OutcomePanic, entsession.OutcomeCanceled,
 	entsession.OutcomeTimeout, entsession.OutcomeOverloaded, entsession.OutcomeUnavailable, entsession.OutcomeClosed, entsession.OutcomeError,
 	"load", "save", "update", "touch", "create", "commit", // operations
 }

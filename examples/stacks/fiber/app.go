@@ -22,6 +22,11 @@ func New(store *entsession.Store, hold func()) *fiber.App {
 	storage.Columns = func(values map[any]any) []entsession.Column {
 		return []entsession.Column{entsession.Set(columns.FieldSubject, values["user"])}
 	}
+	return With(storage, hold)
+}
+
+// With makes the application with any storage; without one, sessions are kept in fiber's own memory.
+func With(storage fiber.Storage, hold func()) *fiber.App {
 	app := fiber.New()
 	app.Use(recover.New()) // the session middleware panics when a session can't be loaded
 	app.Use(session.New(session.Config{Storage: storage, IdleTimeout: 20 * time.Minute}))

@@ -21,6 +21,11 @@ func New(store *entsession.Store, hold func()) *fiber.App {
 	storage.Columns = func(values map[any]any) []entsession.Column {
 		return []entsession.Column{entsession.Set(columns.FieldSubject, values["user"])}
 	}
+	return With(storage, hold)
+}
+
+// With makes the application with any storage; without one, sessions are kept in fiber's own memory.
+func With(storage fiber.Storage, hold func()) *fiber.App {
 	sessions := session.New(session.Config{Storage: storage, Expiration: 20 * time.Minute})
 	app := fiber.New(fiber.Config{DisableStartupMessage: true})
 	app.Get("/", func(c *fiber.Ctx) error {

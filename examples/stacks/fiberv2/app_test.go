@@ -1,11 +1,8 @@
 package fiberv2_test
 
 import (
-	"net"
 	"net/http"
 	"testing"
-
-	"github.com/stretchr/testify/require"
 
 	"github.com/entsession/entsession"
 	app "github.com/entsession/entsession/examples/stacks/fiberv2"
@@ -19,15 +16,7 @@ func TestFlow(t *testing.T) {
 	flow.Run(t, flow.Stack{
 		Start: func(t *testing.T, store *entsession.Store, hold func()) string {
 			app := app.New(store, hold)
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			require.NoError(t, err)
-			done := make(chan error, 1)
-			go func() { done <- app.Listener(l) }()
-			t.Cleanup(func() {
-				require.NoError(t, app.Shutdown())
-				require.NoError(t, <-done)
-			})
-			return "http://" + l.Addr().String()
+			return flow.Listener(t, app.Listener, app.Shutdown)
 		},
 		Columns: true, Error: http.StatusInternalServerError,
 	})

@@ -8,8 +8,10 @@ import (
 	"context"
 	"database/sql"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
 	"net/url"
 	"testing"
 
@@ -30,6 +32,28 @@ type Stack struct {
 	Columns bool
 	// Error is the status of a request while the store does not work.
 	Error int
+}
+
+// Handler is the Start of an application of net/http's.
+func Handler(app func(store *entsession.Store, hold func()) http.Handler) func(*testing.T, *entsession.Store, func()) string {
+	return func(t *testing.T, store *entsession.Store, hold func()) string {
+		server := httptest.NewServer(app(store, hold))
+		t.Cleanup(server.Close)
+		return server.URL
+	}
+}
+
+// Listener runs an application that has a server of its own, until the test ends, and tells its URL.
+func Listener(t *testing.T, serve func(net.Listener) error, shutdown func() error) (url string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	go func() { done <- serve(l) }()
+	t.Cleanup(func() {
+		require.NoError(t, shutdown())
+		require.NoError(t, <-done)
+	})
+	return "http://" + l.Addr().String()
 }
 
 var ctx = context.Background()
@@ -69,8 +93,10 @@ type env struct {
 	release chan struct{}
 }
 
-func start(t *testing.T, kind dbtest.Kind, stack Stack) *env {
-	db := kind.New(t)
+func start(t *testing.T, kind dbtest.Kind, stack Stack) *env { return startOn(t, kind.New(t), stack) }
+
+func startOn(t *testing.T, db *dbtest.DB, stack Stack) *env {
+	kind := db.Kind
 	cfg := entsession.Config{
 		Driver:   map[string]string{dbtest.Postgres: "postgres", dbtest.MySQL: "mysql", dbtest.SQLite: "sqlite"}[kind.Dialect],
 		Database: db.Name, Username: db.User, Password: db.Password, Hostname: db.Host, Port: db.Port,
@@ -83,8 +109,27 @@ func start(t *testing.T, kind dbtest.Kind, stack Stack) *env {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 	require.NoError(t, store.Migrate(ctx))
-	e := &env{T: t, stack: stack, store: store, db: db.Admin(t), dialect: kind.Dialect, held: make(chan struct{}), release: make(chan struct{})}
-	e.url = stack.Start(t, store, func() { e.held <- struct{}{}; <-e.release })
+	e := serve(t, func(hold func()) string { return stack.Start(t, store, hold) })
+	e.stack, e.store, e.db, e.dialect = stack, store, db.Admin(t), kind.Dialect
+	return e
+}
+
+// serve starts an application.
+func serve(t *testing.T, start func(hold func()) (url string)) *env {
+	e := &env{T: t, held: make(chan struct{}), release: make(chan struct{})}
+	over := make(chan struct{})
+	e.url = start(func() {
+		select {
+		case e.held <- struct{}{}:
+		case <-over:
+			return
+		}
+		select {
+		case <-e.release:
+		case <-over:
+		}
+	})
+	t.Cleanup(func() { close(over) }) // a test that fails must not leave a request behind, which the server would wait for
 	return e
 }
 

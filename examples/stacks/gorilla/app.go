@@ -20,10 +20,15 @@ func New(store *entsession.Store, hold func()) http.Handler {
 	adapter.Columns = func(s *sessions.Session) []entsession.Column {
 		return []entsession.Column{entsession.Set(session.FieldSubject, s.Values["user"])}
 	}
+	return With(adapter, adapter.Renew, hold)
+}
+
+// With makes the application with any store of gorilla's. To renew a session is to give it a new id.
+func With(store sessions.Store, renew func(*http.Request, *sessions.Session) error, hold func()) http.Handler {
 	// with loads the session, and saves it if the handler says so.
 	with := func(handle func(http.ResponseWriter, *http.Request, *sessions.Session) bool) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
-			s, err := adapter.Get(r, "session")
+			s, err := store.Get(r, "session")
 			if err == nil && handle(w, r, s) {
 				err = s.Save(r, w)
 			}
@@ -50,7 +55,7 @@ func New(store *entsession.Store, hold func()) http.Handler {
 		return true
 	}))
 	mux.HandleFunc("POST /sign-in", with(func(w http.ResponseWriter, r *http.Request, s *sessions.Session) bool {
-		if err := adapter.Renew(r, s); err != nil {
+		if err := renew(r, s); err != nil {
 			http.Error(w, "please try again", http.StatusServiceUnavailable)
 			return false
 		}

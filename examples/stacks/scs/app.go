@@ -24,6 +24,11 @@ func New(store *entsession.Store, hold func()) http.Handler {
 		return []entsession.Column{entsession.Set(session.FieldSubject, values["user"])}
 	}
 	sessions.Store = adapter
+	return With(sessions, hold)
+}
+
+// With makes the application with a session manager, whatever its store.
+func With(sessions *scs.SessionManager, hold func()) http.Handler {
 	return sessions.LoadAndSave(routes(sessions, hold))
 }
 

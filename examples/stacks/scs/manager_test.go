@@ -3,6 +3,7 @@ package scs_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"net/http/cookiejar"
@@ -71,7 +72,7 @@ func TestManager(t *testing.T) {
 
 				ctx = load(renewed)
 				m.Put(ctx, "user", "ann")
-				commit(ctx)
+				renewed = commit(ctx) // without values there was no session yet
 				ctx = load("")
 				require.NoError(t, m.MergeSession(ctx, renewed))
 				require.Equal(t, "ann", m.GetString(ctx, "user"))
@@ -101,6 +102,44 @@ func TestManager(t *testing.T) {
 				require.Empty(t, m.Keys(load(token)), "over")
 			})
 		}
+	}
+}
+
+// TestNothingLeft: a visitor whose values are all removed before the request ends has no row, and one who has a row has it emptied.
+func TestNothingLeft(t *testing.T) {
+	t.Parallel()
+	m, store := manager.New(), open(t)
+	m.Store = scsstore.New(store)
+	server := httptest.NewServer(m.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/visit":
+			m.Put(r.Context(), "flash", "welcome")
+			m.PopString(r.Context(), "flash")
+		case "/sign-in":
+			m.Put(r.Context(), "user", "ann")
+		case "/clear":
+			m.Remove(r.Context(), "user")
+		}
+		fmt.Fprint(w, m.Keys(r.Context()))
+	})))
+	defer server.Close()
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	client := &http.Client{Jar: jar}
+	defer client.CloseIdleConnections()
+	for _, step := range []struct {
+		path, keys string
+		rows       int
+	}{{"/visit", "[]", 0}, {"/visit", "[]", 0}, {"/", "[]", 0}, {"/sign-in", "[user]", 1}, {"/visit", "[user]", 1}, {"/clear", "[]", 1}, {"/", "[]", 1}} {
+		res, err := client.Get(server.URL + step.path)
+		require.NoError(t, err)
+		text, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, step.keys, string(text), step.path)
+		rows, err := store.Count(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, step.rows, rows, step.path)
 	}
 }
 

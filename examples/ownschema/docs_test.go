@@ -1,0 +1,57 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/entsession/entsession/internal/snippets"
+)
+
+// TestDocs compiles what pages show that needs an application's own schema.
+func TestDocs(t *testing.T) {
+	t.Parallel()
+	for page, prelude := range map[string]string{
+		"../../docs/own-schema.md": `
+import (
+	"context"
+
+	"entgo.io/ent"
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+	"entgo.io/ent/schema/edge"
+	"entgo.io/ent/schema/field"
+	"entgo.io/ent/schema/index"
+
+	"github.com/entsession/entsession"
+	"github.com/entsession/entsession/examples/ownschema/ent/migrate"
+	"github.com/entsession/entsession/examples/ownschema/ent/session"
+	"github.com/entsession/entsession/mixin"
+)
+
+var (
+	ctx   context.Context
+	data  []byte
+	drv   dialect.Driver
+	store *entsession.Store
+)
+
+type User struct{ ent.Schema }
+`,
+		"../../docs/faults.md": `
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/entsession/entsession"
+)
+
+var store *entsession.Store
+`,
+	} {
+		t.Run(page, func(t *testing.T) {
+			t.Parallel()
+			snippets.Compile(t, prelude, snippets.Of(t, page)...)
+		})
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -67,6 +68,20 @@ func TestOrder(t *testing.T) {
 	api := strings.ToLower(strings.ReplaceAll(got["ent.graphql"], "github.com/entsession/entsession/", ""))
 	require.NotContains(t, api, "session", "sessions are no part of the API")
 	require.Contains(t, got["ent.graphql"], "type User implements Node")
+}
+
+// TestManual: what docs/typed-store.md says is what is done here.
+func TestManual(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../../docs/typed-store.md")
+	require.NoError(t, err)
+	block := regexp.MustCompile("(?s)<!-- entgql -->\n```go\n(.*?)```\n").FindSubmatch(page)
+	require.NotNil(t, block)
+	schemas := tree(t, "ent/schema")
+	for line := range strings.Lines(string(block[1])) {
+		code, _, _ := strings.Cut(strings.TrimSpace(line), " //")
+		require.Contains(t, schemas["session.go"]+schemas["user.go"], code)
+	}
 }
 
 // TestBeside: both extensions' code works in one program.

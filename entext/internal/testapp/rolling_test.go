@@ -88,7 +88,7 @@ func rolling(t *testing.T, a *app) {
 func (a *app) driver() *entsql.Driver { return entsql.OpenDB(a.db.Kind.Dialect, a.pool) }
 
 // migrate runs one of ent's migrations.
-func migrate[O any](t *testing.T, create func(context.Context, ...O) error) {
+func migrate[O any](t testing.TB, create func(context.Context, ...O) error) {
 	t.Helper()
 	creating.Lock() // ent writes to the tables that it generated
 	defer creating.Unlock()

@@ -247,7 +247,12 @@ func TestGormstore(t *testing.T) {
 		require.NoError(e, err)
 		key := make([]byte, 32)
 		_, _ = rand.Read(key) // never fails
-		old := gormstore.NewOptions(g, gormstore.Options{SkipCreateTable: e.kind.Dialect == dbtest.SQLite}, key)
+		pairs := [][]byte{key}
+		if e.kind.Dialect == dbtest.SQLite { // and here they are encrypted
+			pairs = append(pairs, make([]byte, 32))
+			_, _ = rand.Read(pairs[1])
+		}
+		old := gormstore.NewOptions(g, gormstore.Options{SkipCreateTable: e.kind.Dialect == dbtest.SQLite}, pairs...)
 		visit := func(store sessions.Store, cookie string, visits int) string {
 			e.Helper()
 			r := httptest.NewRequest("GET", "/", nil).WithContext(e.Context())
@@ -280,6 +285,10 @@ func TestGormstore(t *testing.T) {
 
 		sessions := gorillastore.New(store, key)
 		sessions.Serializer = fromGormstore{name: "shop", codecs: securecookie.CodecsFromPairs(key)}
+		if len(pairs) > 1 {
+			sessions = gorillastore.New(store, pairs...)
+			sessions.Serializer = fromGormstore{name: "shop", codecs: securecookie.CodecsFromPairs(pairs...)}
+		}
 		for s, err := range store.List(e.Context()) {
 			require.NoError(e, err)
 			require.WithinDuration(e, time.Now().Add(30*24*time.Hour), s.Expires(), 20*time.Second)
@@ -288,7 +297,7 @@ func TestGormstore(t *testing.T) {
 		cookie = visit(sessions, cookie, 2)
 		visit(sessions, cookie, 3)
 		visit(sessions, over, 0)
-		s, err := gorillastore.New(store, key).New(request(e.Context(), cookie), "shop")
+		s, err := gorillastore.New(store, pairs...).New(request(e.Context(), cookie), "shop")
 		require.NoError(e, err, "what was saved since is in the ordinary form")
 		require.Equal(e, 4, s.Values["visits"])
 	})

@@ -204,6 +204,9 @@ func unambiguous(g *gen.Graph, stores []*store) error {
 		}
 	}
 	for _, s := range stores {
+		if s.Name == "Data" {
+			return fmt.Errorf("entext: schema Data: its session would have two fields called Data, the entity and the payload: rename the schema, and keep its table with entsql.Annotation")
+		}
 		for _, name := range []string{s.Store, s.Stored, "New" + s.Store} {
 			if by, ok := taken[name]; ok {
 				return fmt.Errorf("entext: schema %s: the name %s is taken, %s: give it another with mixin.Annotation{Store: …, Stored: …}", s.Name, name, by)

@@ -261,6 +261,10 @@ func (Taken) Annotations() []schema.Annotation {
 	return []schema.Annotation{mixin.Annotation{Store: "SkippedStore"}}
 }
 
+type Data struct{ Skipped }
+
+func (Data) Annotations() []schema.Annotation { return nil }
+
 // TestMistakes: found before anything is written.
 func TestMistakes(t *testing.T) {
 	for _, c := range []struct {
@@ -272,6 +276,7 @@ func TestMistakes(t *testing.T) {
 		{[]ent.Interface{TextTimeout{}}, `the field "timeout", which is the store's, has the type string`},
 		{[]ent.Interface{FieldColumn{}}, `field "column": what ent generates for it and the columns' type would both be called Column`},
 		{[]ent.Interface{FieldSet{}}, `field "set_device"`},
+		{[]ent.Interface{Data{}}, `schema Data: its session would have two fields called Data`},
 		{[]ent.Interface{Taken{}, SkippedStore{}}, `the name SkippedStore is taken, of the schema SkippedStore`},
 	} {
 		dir := t.TempDir()

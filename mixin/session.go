@@ -27,7 +27,14 @@ const IDSize = 72
 // Ids compare byte for byte: ent gives MySQL tables the collation utf8mb4_bin, SQLite compares bytes, and so does
 // PostgreSQL's equality. This module's own migrations also give the id column PostgreSQL's "C" collation, which makes
 // its index cheaper; docs/own-schema.md says how to do the same for a schema of your own.
-type Session struct{ mixin.Schema }
+type Session struct {
+	mixin.Schema
+
+	// Index is the name of the index on application and timeout. The default is ent's: the schema's name and theirs, session_application_timeout.
+	// PostgreSQL and SQLite have each name of an index once in a database schema: of two tables there, whose ent schemas are both called Session (those
+	// of two applications, say, or of this module and of yours), one needs another name.
+	Index string
+}
 
 // epoch is each database's current second since 1970, rounded down. ent and SQLite disagree on the parentheses around a
 // whole expression, and ent would rebuild the table at every migration: hence a sum, whose parentheses both keep.
@@ -63,8 +70,10 @@ func (Session) Fields() []ent.Field {
 }
 
 // Indexes of the Session: what the purge walks.
-func (Session) Indexes() []ent.Index {
-	return []ent.Index{
-		index.Fields("application", "timeout"),
+func (s Session) Indexes() []ent.Index {
+	walked := index.Fields("application", "timeout")
+	if s.Index != "" {
+		walked.StorageKey(s.Index)
 	}
+	return []ent.Index{walked}
 }

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"fmt"
 	"reflect"
+	"time"
 
 	"github.com/entsession/entsession"
 	"github.com/entsession/entsession/internal/stmt"
@@ -12,12 +13,14 @@ import (
 // Scan fills an entity of the application's from a session, the way ent does it from a row: scanValues and assignValues are the methods
 // that ent generates. Of the store's own columns the entity gets all but the payload, which stays with the session.
 func Scan(s *entsession.Store, sess *entsession.Session, scanValues func([]string) ([]any, error), assignValues func([]string, []any) error) error {
-	columns := []string{stmt.ID, stmt.Timeout, stmt.Version, stmt.Created, stmt.Application}
-	values := []any{sess.Key(), sess.Expires().Unix(), sess.Version(), int64(0), s.Application()}
+	extra := sess.Columns()
+	columns, values := make([]string, 0, 5+len(extra)), make([]any, 0, 5+len(extra))
+	columns = append(columns, stmt.ID, stmt.Timeout, stmt.Version, stmt.Created, stmt.Application)
+	values = append(values, sess.Key(), sess.Expires().Unix(), sess.Version(), int64(0), s.Application())
 	if at := sess.Created(); !at.IsZero() {
 		values[3] = at.Unix()
 	}
-	for _, c := range sess.Columns() {
+	for _, c := range extra {
 		columns, values = append(columns, c.Name()), append(values, c.Value())
 	}
 	into, err := scanValues(columns)
@@ -38,6 +41,9 @@ func Scan(s *entsession.Store, sess *entsession.Session, scanValues func([]strin
 
 // scan is what database/sql's Rows.Scan does for the destinations that ent makes.
 func scan(into, v any) error {
+	if same(into, v) {
+		return nil
+	}
 	switch into := into.(type) {
 	case sql.Scanner:
 		return into.Scan(v)
@@ -78,4 +84,36 @@ func scan(into, v any) error {
 	}
 	at.Elem().Set(fresh)
 	return nil
+}
+
+// same takes over a value that has the very type of its destination: database/sql would print a number and parse it again.
+func same(into, v any) bool {
+	switch v := v.(type) {
+	case int64:
+		if into, ok := into.(*sql.NullInt64); ok {
+			*into = sql.NullInt64{Int64: v, Valid: true}
+			return true
+		}
+	case string:
+		if into, ok := into.(*sql.NullString); ok {
+			*into = sql.NullString{String: v, Valid: true}
+			return true
+		}
+	case float64:
+		if into, ok := into.(*sql.NullFloat64); ok {
+			*into = sql.NullFloat64{Float64: v, Valid: true}
+			return true
+		}
+	case bool:
+		if into, ok := into.(*sql.NullBool); ok {
+			*into = sql.NullBool{Bool: v, Valid: true}
+			return true
+		}
+	case time.Time:
+		if into, ok := into.(*sql.NullTime); ok {
+			*into = sql.NullTime{Time: v, Valid: true}
+			return true
+		}
+	}
+	return false
 }

@@ -51,6 +51,7 @@ func Run(t *testing.T, kind dbtest.Kind, mode Mode) {
 		{name: "WrongPassword", f: testWrongPassword},
 		{name: "ExpiryIsFinal", f: testExpiryIsFinal},
 		{name: "ExpiresUnderWay", f: testExpiresUnderWay, on: servers},
+		{name: "ExpiresInBatch", f: testExpiresInBatch, on: mysql},
 		{name: "Sliding", f: testSliding},
 		{name: "TouchInterval", f: testTouchInterval},
 		{name: "MaxLifetime", f: testMaxLifetime},

@@ -80,7 +80,7 @@ func start(t *testing.T, kind dbtest.Kind) *app {
 	return a
 }
 
-func (a *app) open(t *testing.T, table string, change ...func(*entsession.Config)) *entsession.Store {
+func (a *app) open(t testing.TB, table string, change ...func(*entsession.Config)) *entsession.Store {
 	t.Helper()
 	cfg := entsession.Config{Driver: "postgres", Database: a.db.Name, Username: a.db.User, Password: a.db.Password, Hostname: a.db.Host, Port: a.db.Port, Table: table}
 	switch a.db.Kind.Dialect {
@@ -98,7 +98,7 @@ func (a *app) open(t *testing.T, table string, change ...func(*entsession.Config
 	return s
 }
 
-func (a *app) exec(t *testing.T, text string, args ...any) {
+func (a *app) exec(t testing.TB, text string, args ...any) {
 	t.Helper()
 	_, err := a.pool.ExecContext(ctx, text, args...)
 	require.NoError(t, err)

@@ -16,12 +16,12 @@ import (
 )
 
 var (
-	fence   = regexp.MustCompile("(?ms)^(<!-- program -->\n)?```go\n(.*?)^```$")
+	fence   = regexp.MustCompile("(?ms)^(<!-- [^\n]* -->\n)?```go\n(.*?)^```$")
 	wrong   = regexp.MustCompile(`// (does not compile|nor does this)`)
 	message = regexp.MustCompile(`^\S*snippets\.go:(\d+):\d+: (.*)$`)
 )
 
-// Of gives the Go code of a page, but for the programs that are marked as such: those are run by a test.
+// Of gives the Go code of a page, but for what has a mark: of that, another test makes a file, and runs it.
 func Of(t testing.TB, page string) (code []string) {
 	t.Helper()
 	text, err := os.ReadFile(page)
@@ -33,7 +33,7 @@ func Of(t testing.TB, page string) (code []string) {
 			code = append(code, f[2])
 		}
 	}
-	require.NotEmpty(t, code, "%s: no Go code that is not marked as a program", page)
+	require.NotEmpty(t, code, "%s: no Go code without a mark", page)
 	return code
 }
 

@@ -14,15 +14,11 @@ func TestDocs(t *testing.T) {
 import (
 	"context"
 
-	"entgo.io/ent"
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
-	"entgo.io/ent/schema/index"
 
 	"github.com/entsession/entsession"
 	"github.com/entsession/entsession/examples/ownschema/ent/migrate"
-	"github.com/entsession/entsession/examples/ownschema/ent/session"
-	"github.com/entsession/entsession/mixin"
 )
 
 var (
@@ -31,8 +27,6 @@ var (
 	drv   dialect.Driver
 	store *entsession.Store
 )
-
-type User struct{ ent.Schema }
 `,
 		"../../docs/faults.md": `
 import (

@@ -15,30 +15,35 @@ step formatting
 gofmt -l . >"$work/unformatted"
 [ ! -s "$work/unformatted" ] || die "run gofmt -w on these:" "$(<"$work/unformatted")"
 
-for module in "${modules[@]}"; do
-	cd "$root/$module"
-	step "vet in $module"
+# These leave a processor idle one after the other.
+each() { printf '%s\n' "${@:2}" | xargs -P "$(nproc)" -I{} bash -euo pipefail -c "$1 {}"; }
+vet() {
+	cd "$root/$1"
+	step "vet in $1"
 	go vet ./...
-	step "staticcheck in $module"
+	step "staticcheck in $1"
 	go tool -modfile="$root/tools/go.mod" staticcheck ./...
-done
+}
+tidy() {
+	cd "$root/$1"
+	step "go.mod in $1"
+	go mod tidy -diff || die "run go mod tidy in $1"
+	go mod verify >"$work/verify.${1//\//.}" || die "$(<"$work/verify.${1//\//.}")"
+}
+generate() { cd "$root/$1" && go generate ./...; }
+export root work
+export -f step die vet tidy generate
 
-for module in "${modules[@]}" tools; do
-	cd "$root/$module"
-	step "go.mod in $module"
-	go mod tidy -diff || die "run go mod tidy in $module"
-	go mod verify >"$work/verify" || die "$(<"$work/verify")"
-done
-cd "$root"
+each vet "${modules[@]}"
+each tidy "${modules[@]}" tools
 
 # Hashes, not git's view: a tree in which more has changed than what is generated can be checked as well.
 sums() { find . -type f \( -name '*.go' -o -name go.mod -o -name go.sum \) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum; }
 
 step "generated code"
 sums >"$work/before"
-for module in "${modules[@]}"; do
-	(cd "$module" && go generate ./...)
-done
+generate . # what the others are generated with
+each generate "$@"
 sums >"$work/after"
 diff "$work/before" "$work/after" >&2 || die "generated code was stale; it has been rebuilt now, commit it"
 

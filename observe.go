@@ -49,7 +49,7 @@ const (
 
 	OutcomeRefused     = "refused"     // what the call asked for can't be done: ErrTooLarge, ErrInvalidID, a *ColumnError
 	OutcomeFunction    = "function"    // the function given to Update returned an error
-	OutcomePanic       = "panic"       // the function given to Update panicked, or Config.ColumnsFunc
+	OutcomePanic       = "panic"       // a function of the application's did: Update's, Config.ColumnsFunc, the body of a loop over List
 	OutcomeCanceled    = "canceled"    // the caller's context was
 	OutcomeTimeout     = "timeout"     // the caller's context had a deadline, which passed
 	OutcomeOverloaded  = "overloaded"  // ErrOverloaded

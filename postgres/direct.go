@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -130,23 +131,18 @@ func (r *raw) Int(i int) (int64, error) {
 	return 0, fmt.Errorf("an integer was expected, not a value of type %d", field.DataTypeOID)
 }
 
-// second2000 is where PostgreSQL's timestamps begin (POSTGRES_EPOCH_JDATE in its src/include/datatype/timestamp.h): at the first second of 2000. They count microseconds.
-const second2000 = 946_684_800
-
-func (r *raw) Second(i int) (int64, error) {
+func (r *raw) Float(i int) (float64, error) {
 	v := r.values[i]
-	if field := &r.fields[i]; field.DataTypeOID == pgtype.TimestamptzOID && field.Format == pgtype.BinaryFormatCode && len(v) == 8 {
-		return time.UnixMicro(int64(binary.BigEndian.Uint64(v))).Unix() + second2000, nil
+	field := &r.fields[i]
+	switch {
+	case v == nil:
+		return 0, nil
+	case field.Format == pgtype.TextFormatCode:
+		return strconv.ParseFloat(string(v), 64)
+	case field.DataTypeOID == pgtype.Float8OID && len(v) == 8:
+		return math.Float64frombits(binary.BigEndian.Uint64(v)), nil
 	}
-	got, err := r.Value(i)
-	if err != nil {
-		return 0, err
-	}
-	t, ok := got.(time.Time)
-	if !ok {
-		return 0, fmt.Errorf("a time was expected, not a %T", got)
-	}
-	return t.Unix(), nil
+	return 0, fmt.Errorf("a number was expected, not a value of type %d", field.DataTypeOID)
 }
 
 func (r *raw) Value(i int) (driver.Value, error) {

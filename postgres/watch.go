@@ -17,8 +17,9 @@ type watch struct {
 	mu     sync.Mutex
 	looks  *time.Timer // nil before the first statement
 	rests  bool        // the timer is not set
-	begun  uint64      // statements
-	looked uint64      // begun at the last look
+	closed bool
+	begun  uint64 // statements
+	looked uint64 // begun at the last look
 
 	// Of the statement under way.
 	under   bool
@@ -60,6 +61,9 @@ func (c *conn) look() {
 	w := &c.watching
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.closed {
+		return
+	}
 	same := w.begun == w.looked
 	w.looked = w.begun
 	if w.rests = same; !same {
@@ -113,6 +117,7 @@ func (w *watch) done() error {
 func (w *watch) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.closed = true
 	if w.looks != nil {
 		w.looks.Stop()
 	}

@@ -64,7 +64,7 @@ func (c *Call[T]) Again() { c.answer = again }
 type Config[T any] struct {
 	// Run answers all calls of a batch. An error is the answer to all of them. A panic is too, and goes no further.
 	Run func(ctx context.Context, calls []*Call[T]) error
-	// Places is the most batches in flight, and Least how many there always may be; 0: it depends on the processors.
+	// Places is the most batches in flight, and Least how many there may be however near the database is, but for Fill; 0: it depends on the processors.
 	Places, Least int
 	// Few is how many calls each go alone near the database, and Fill how many more have to be there for each further batch in flight; 0: no matter.
 	// See limit.
@@ -102,6 +102,7 @@ type Lane[T any] struct {
 	limit   limit
 	closed  bool
 	off     time.Time // until then every call goes alone
+	wary    time.Time // until then a batch in flight keeps no other from leaving
 	failed  int       // batches one after the other
 	failing bool      // the last one did
 	stats   Stats
@@ -233,7 +234,7 @@ func (l *Lane[T]) Leave(p Place, answered bool) {
 
 // free tells whether there is a place, with that many calls more in the lane. The lane is locked.
 func (l *Lane[T]) free(now time.Time, more int) bool {
-	return l.busy < l.limit.of(l.crowd.seen(l.inside+more, now))
+	return l.busy < l.limit.of(l.crowd.seen(l.inside+more, now), now.Before(l.wary))
 }
 
 // start starts a batch for those that wait. The lane is locked.
@@ -330,6 +331,7 @@ func (l *Lane[T]) run(calls []*Call[T]) {
 const (
 	maxFailed = 5
 	offFor    = time.Minute
+	waryFor   = time.Second
 )
 
 // Failed has all calls of a batch that failed sent alone. Unknown: because the database does not know the statement. If that goes on, all calls go
@@ -341,6 +343,7 @@ func (l *Lane[T]) Failed(calls []*Call[T], unknown bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.stats.Failed++
+	l.wary = time.Now().Add(waryFor) // it may have waited for a row that someone else has locked, and the next one may again
 	l.failing = true
 	if l.failed++; !unknown {
 		l.failed = 0
@@ -375,6 +378,7 @@ func (l *Lane[T]) answer(calls []*Call[T], took time.Duration) {
 	}
 	if len(back) > 0 {
 		l.queue = append(back, l.queue...)
+		l.look()
 	}
 	l.mu.Unlock()
 	for _, c := range calls {

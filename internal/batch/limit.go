@@ -50,9 +50,9 @@ func newLimit(least, most, few, fill int, price time.Duration) limit {
 	return limit{places: least, least: least, most: most, few: min(few, most), fill: fill, price: price}
 }
 
-// of is how many may be in flight while that many calls are in the lane.
-func (l *limit) of(crowd int) int {
-	switch near := l.places <= 2*l.least; {
+// of is how many may be in flight while that many calls are in the lane. Wary: as if it were far, where batches take long for a reason of their own.
+func (l *limit) of(crowd int, wary bool) int {
+	switch near := !wary && l.places <= 2*l.least && l.places < l.most; {
 	case crowd <= l.few, !near && crowd <= l.most:
 		return l.most
 	case near && l.fill > 0:

@@ -65,8 +65,20 @@ func TestCrowd(t *testing.T) {
 			l := newLimit(3, 16, c.few, c.fill, 60*time.Microsecond)
 			l.seen(c.took, time.Now())
 			for crowd, want := range c.want {
-				require.Equal(t, want, l.of(crowd), crowd)
+				require.Equal(t, want, l.of(crowd, false), crowd)
 			}
+			require.Equal(t, 16, l.of(16, true), "wary")
 		})
 	}
+}
+
+// TestSmallPool: of four connections, all are used when the database is far.
+func TestSmallPool(t *testing.T) {
+	t.Parallel()
+	l := newLimit(2, 4, 6, 16, 60*time.Microsecond)
+	l.seen(50*time.Microsecond, time.Now())
+	require.Equal(t, 1, l.of(10, false))
+	l = newLimit(2, 4, 6, 16, 60*time.Microsecond)
+	l.seen(20*time.Millisecond, time.Now())
+	require.Equal(t, 4, l.of(10, false))
 }

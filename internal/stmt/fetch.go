@@ -14,23 +14,23 @@ const FetchColumns = 2
 
 // fetch renders Fetch, for PostgreSQL. Before each execution the server makes every function of a condition ready anew, which takes longer than to find
 // a row by its key: there, the condition of Load is a tenth of the whole statement. The clock is still the database's: the statement is a transaction by
-// itself, at whose beginning the server has looked at it.
+// itself, at whose beginning the server has looked at it. It comes as a number: the text of a time depends on settings.
 func (s *Set) fetch(columns string) string {
 	t := s.Table
 	if t.Dialect != dialect.Postgres || !t.HasApplication || !slices.Contains([]string{"TEXT", "VARCHAR"}, t.Types[Application]) {
 		return ""
 	}
 	return s.text(func(b *sql.Builder) {
-		b.WriteString("SELECT CURRENT_TIMESTAMP, " + s.q(Application) + ", " + columns + s.from() + " WHERE " + s.q(ID) + " = ").Arg(placeholder)
+		b.WriteString("SELECT date_part('epoch', CURRENT_TIMESTAMP), " + s.q(Application) + ", " + columns + s.from() + " WHERE " + s.q(ID) + " = ").Arg(placeholder)
 	})
 }
 
 // Judged tells whether a row of Fetch is that of a live session of an application.
 func (s *Set) Judged(row wire.Row, application string) (live bool, err error) {
-	now, err := row.Second(0)
+	now, err := row.Float(0)
 	if err != nil {
 		return false, err
 	}
 	timeout, err := row.Int(FetchColumns + 1)
-	return timeout >= now && row.Is(1, application), err
+	return timeout >= int64(now) && row.Is(1, application), err
 }

@@ -18,7 +18,7 @@ type Set struct {
 
 	// Load reads a live session. Arguments: id [application]. Columns: data, timeout [version] [created], extra columns.
 	Load string
-	// Fetch reads a session, live or not, for Judged to tell. Argument: id. Columns: the time, application, then those of Load. It is "" where Load is better.
+	// Fetch reads a session, live or not, for Judged to tell. Argument: id. Columns: the time in seconds, application, then those of Load. It is "" where Load is better.
 	Fetch string
 	// Lock is Load with the row locked until the transaction ends. SQLite locks with Hold, before it.
 	Lock string

@@ -22,8 +22,8 @@ type Raw interface {
 	Bytes(i int) []byte
 	// Int is an integer, or 0 for NULL.
 	Int(i int) (int64, error)
-	// Second is the second of a time in which it is, since 1970.
-	Second(i int) (int64, error)
+	// Float is a floating-point number, or 0 for NULL.
+	Float(i int) (float64, error)
 	// Value is what database/sql would get.
 	Value(i int) (driver.Value, error)
 }
@@ -60,16 +60,23 @@ func (r Row) Int(i int) (int64, error) {
 	}
 }
 
-// Second is the second of a time in which it is, since 1970.
-func (r Row) Second(i int) (int64, error) {
+// Float is a floating-point number. Some drivers give it as text. NULL is 0.
+func (r Row) Float(i int) (float64, error) {
 	if r.raw != nil {
-		return r.raw.Second(r.first + i)
+		return r.raw.Float(r.first + i)
 	}
-	t, ok := r.values[r.first+i].(time.Time)
-	if !ok {
-		return 0, fmt.Errorf("a time was expected, not a %T", r.values[r.first+i])
+	switch v := r.values[r.first+i].(type) {
+	case float64:
+		return v, nil
+	case nil:
+		return 0, nil
+	case []byte:
+		return strconv.ParseFloat(string(v), 64)
+	case string:
+		return strconv.ParseFloat(v, 64)
+	default:
+		return 0, fmt.Errorf("a number was expected, not a %T", v)
 	}
-	return t.Unix(), nil
 }
 
 // Is tells whether a text is that one. NULL is none.

@@ -104,17 +104,10 @@ func (s *Store) load(ctx context.Context, r *ref) (*Session, error) {
 func (s *Store) read(ctx context.Context, q wire.Querier, set *stmt.Set, text string, r *ref) (*Session, error) {
 	l := newLone()
 	defer l.release()
-	if text == set.Fetch {
-		l.args, l.judge = append(l.args, &r.key), &s.cfg.Application
-	} else {
-		l.args = set.Key(l.args, &r.key, &s.cfg.Application)
-	}
+	l.args = set.Key(l.args, &r.key, &s.cfg.Application)
 	l.set, l.sess = set, &Session{ref: r}
 	if err := l.query(ctx, q, text); err != nil {
 		return nil, err
-	}
-	if l.sess == nil {
-		return nil, ErrNotFound
 	}
 	return l.sess, nil
 }

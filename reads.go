@@ -27,12 +27,8 @@ type state struct {
 
 // fetch loads a session.
 func (s *Store) fetch(ctx context.Context, set *stmt.Set, r *ref) (sess *Session, err error) {
-	text := set.Load
-	if set.Fetch != "" {
-		text = set.Fetch
-	}
 	lone := func() error {
-		sess, err = s.read(ctx, s.db, set, text, r)
+		sess, err = s.readAlone(ctx, set, r)
 		return err
 	}
 	l := s.lanesFor(set)
@@ -49,6 +45,23 @@ func (s *Store) fetch(ctx context.Context, set *stmt.Set, r *ref) (sess *Session
 		err = ErrNotFound
 	}
 	return v.sess, err
+}
+
+// readAlone runs Fetch, or Load where there is none.
+func (s *Store) readAlone(ctx context.Context, set *stmt.Set, r *ref) (*Session, error) {
+	if set.Fetch == "" {
+		return s.read(ctx, s.db, set, set.Load, r)
+	}
+	l := newLone()
+	defer l.release()
+	l.args, l.set, l.sess, l.judge = append(l.args, &r.key), set, &Session{ref: r}, &s.cfg.Application
+	if err := l.query(ctx, s.db, set.Fetch); err != nil {
+		return nil, err
+	}
+	if l.sess == nil { // it was not live
+		return nil, ErrNotFound
+	}
+	return l.sess, nil
 }
 
 // check looks at a session.

@@ -245,3 +245,72 @@ func TestStuck(t *testing.T) {
 	g.Leave(got.place, true)
 	idle(t, g)
 }
+
+// TestWary: a batch that failed may have waited for a row that someone else has locked, and so may the next one: for a while it keeps nobody from leaving.
+func TestWary(t *testing.T) {
+	t.Parallel()
+	for _, failed := range []bool{false, true} {
+		g := newGate(func(c *Config[int]) { c.Places, c.Least, c.Few, c.Fill = 4, 2, 1, 100 })
+		if failed {
+			g.Failed(nil, false)
+		}
+		held := g.hold(t)
+		place := make(chan Place, 1)
+		go func() {
+			place <- g.hold(t)
+		}()
+		if !failed {
+			require.Eventually(t, func() bool { return g.Stats().Queue == 1 }, 10*time.Second, time.Millisecond, "one is in flight until it is well filled")
+			g.Leave(held, true)
+		}
+		var second Place
+		select {
+		case second = <-place:
+		case <-time.After(10 * time.Second):
+			require.Fail(t, "it waits for the one in flight")
+		}
+		if failed {
+			g.Leave(held, true)
+		}
+		g.Leave(second, true)
+		idle(t, g)
+	}
+}
+
+// TestAgainIsLookedAt: those that a batch puts back do not wait for ever for a place that one has which is stuck, even if nobody comes any more.
+func TestAgainIsLookedAt(t *testing.T) {
+	t.Parallel()
+	back := make(chan bool)
+	g := newGate(func(c *Config[int]) {
+		c.Places, c.Least, c.Few, c.Patience = 3, 1, 1, 10*time.Millisecond
+		run := c.Run
+		c.Run = func(ctx context.Context, calls []*Call[int]) error {
+			if len(calls) == 2 && calls[0].Val == 1 { // the first time
+				calls[0].Val = 7
+				<-back
+				calls[0].Again()
+				calls[1].Again()
+				return nil
+			}
+			return run(ctx, calls)
+		}
+	})
+	first := g.hold(t)
+	a, b := g.call(ctx, 1, 0), g.call(ctx, 2, 0)
+	g.Leave(first, true) // they go together
+	require.Eventually(t, func() bool { g.mu.Lock(); defer g.mu.Unlock(); return len(g.queue) == 0 && !g.looking }, 10*time.Second, time.Millisecond)
+	g.mu.Lock() // a call has the place beside it, and is stuck: by then nobody waits
+	g.busy++
+	g.inside++
+	slot := g.slots.take(time.Now())
+	g.mu.Unlock()
+	back <- true
+	require.Equal(t, []int{7, 2}, <-g.given)
+	g.letGo <- nil
+	require.Equal(t, 70, (<-a).val)
+	require.Equal(t, 20, (<-b).val)
+	g.mu.Lock()
+	g.giveBack(slot)
+	g.mu.Unlock()
+	idle(t, g)
+}

@@ -115,7 +115,7 @@ func TestFindsSabotage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var r *Report
-			for range 3 { // on a machine with much else to do, a short campaign may be too slow to meet its fault
+			for range 3 { // of what fails on a machine with much else to do, a campaign can't tell whether that is why, and excuses it
 				target := open(t, dbtest.Kinds(dbtest.SQLite)[0])
 				fault := Fault{Name: "sabotage", Weight: 1, Inject: test.inject(target.Admin())}
 				var err error

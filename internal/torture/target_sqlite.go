@@ -22,6 +22,7 @@ type fileTarget struct {
 	file    string
 	unmount func() error // nil when it is on a common disk
 	admin   *sql.DB
+	locked  bool // lock has been injected
 }
 
 // diskSize holds the file, its log and some thousand dead rows.
@@ -73,9 +74,14 @@ func (t *fileTarget) Faults() []Fault {
 	return faults
 }
 
-// lock has another process lock the file.
+// lock has another process lock the file: the first time for longer than any statement waits, so that even a short campaign sees what that does.
 func (t *fileTarget) lock(ctx context.Context, rng *rand.Rand) error {
-	return t.locker(ctx, between(rng, 500*time.Millisecond, StatementTimeout+4*time.Second), false)
+	least := 500 * time.Millisecond
+	if !t.locked {
+		least = StatementTimeout + 2*time.Second
+	}
+	t.locked = true
+	return t.locker(ctx, between(rng, least, StatementTimeout+4*time.Second), false)
 }
 
 // killWriter kills processes in the middle of their writes, which the next one has to clean up after.

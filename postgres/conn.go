@@ -28,7 +28,6 @@ type conn struct {
 
 // Close implements driver.Conn.
 func (c *conn) Close() error {
-	c.watching.end()
 	err := c.Conn.Close()
 	c.connector.await(c.Conn.Conn().PgConn().CleanupDone())
 	return err

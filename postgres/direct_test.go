@@ -133,6 +133,24 @@ func TestInterrupt(t *testing.T) {
 	})
 }
 
+// What was to end a statement may come when the next one is under way.
+func TestInterruptTooLate(t *testing.T) {
+	config, err := configure(settings(dbtest.Kinds(dbtest.Postgres)[0].New(t)))
+	require.NoError(t, err)
+	pool := sql.OpenDB(newConnector(config))
+	defer func() { require.NoError(t, pool.Close()) }()
+	on(t, pool, func(direct wire.Direct) {
+		c := direct.(*conn)
+		_, err := c.RunDirect(deadline(t), time.Minute, `SELECT 1`, nil, nil)
+		require.NoError(t, err)
+		late := c.watching.begun
+		time.AfterFunc(100*time.Millisecond, func() { c.interrupt(late, context.Canceled) })
+		_, err = c.RunDirect(deadline(t), time.Minute, `SELECT pg_sleep(0.3)`, nil, nil)
+		require.NoError(t, err)
+		require.True(t, c.IsValid())
+	})
+}
+
 // Whoever wants statements sent in another way, or traced, gets that.
 func TestNotPrepared(t *testing.T) {
 	forEach(t, func(t *testing.T, db *dbtest.DB) {

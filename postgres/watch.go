@@ -17,9 +17,8 @@ type watch struct {
 	mu     sync.Mutex
 	looks  *time.Timer // nil before the first statement
 	rests  bool        // the timer is not set
-	closed bool
-	begun  uint64 // statements
-	looked uint64 // begun at the last look
+	begun  uint64      // statements
+	looked uint64      // begun at the last look
 
 	// Of the statement under way.
 	under   bool
@@ -56,14 +55,11 @@ func (c *conn) watch(ctx context.Context, limit time.Duration) {
 	}
 }
 
-// look arms the statement that was under way at the last look, too.
+// look arms the statement that was under way at the last look, too. It looks no more where none has begun since.
 func (c *conn) look() {
 	w := &c.watching
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.closed {
-		return
-	}
 	same := w.begun == w.looked
 	w.looked = w.begun
 	if w.rests = same; !same {
@@ -111,16 +107,6 @@ func (w *watch) done() error {
 	}
 	w.under, w.ctx, w.unwatch, w.timer = false, nil, nil, nil
 	return w.reason
-}
-
-// end is for a connection that is closed.
-func (w *watch) end() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.closed = true
-	if w.looks != nil {
-		w.looks.Stop()
-	}
 }
 
 // IsValid implements driver.Validator.

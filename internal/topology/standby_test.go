@@ -62,7 +62,10 @@ func TestStandbyIsRefused(t *testing.T) {
 	t.Log(err)
 
 	proxy.Move(pair.Primary().Addr())
-	_, err = moved.Load(ctx, s.ID())
+	require.Eventually(t, func() bool { // the store may have found nothing for so long that it looks but now and then
+		_, err = moved.Load(ctx, s.ID())
+		return fault.Of(err) != fault.ReadOnly
+	}, time.Minute, 10*time.Millisecond)
 	require.ErrorIs(t, err, entsession.ErrNotFound)
 	_, err = moved.Create(ctx, []byte("y"))
 	require.NoError(t, err)

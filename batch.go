@@ -33,8 +33,12 @@ const (
 	priceWriting = 150 * time.Microsecond
 	priceLocking = 400 * time.Microsecond
 	priceSQLite  = 20 * time.Microsecond
-	// changesFill is from how many changes on two batches are better than one: measured likewise, PostgreSQL.
-	changesFill = 16
+	// changesFill is from how many changes on two batches are better than one, fewLoads and fewChanges how many calls for each processor are better sent each
+	// alone, and maxPipelined up to how many loads are better sent as a statement each, in one trip: measured likewise, PostgreSQL.
+	changesFill  = 16
+	fewLoads     = 2
+	fewChanges   = 3
+	maxPipelined = 8
 	// maxSets bounds the lanes for different sets of extra columns; saves with further sets go alone.
 	maxSets = 32
 )
@@ -130,9 +134,9 @@ func newLane[T any](l *lanes, name string, places int, changes bool, run func(co
 		cost = priceMySQL
 	case changes:
 		cost, least = priceWriting, 2 // they have the log in common: two batches keep it busy
-		few, fill = 2*(runtime.GOMAXPROCS(0)+1), changesFill
+		few, fill = fewChanges*(runtime.GOMAXPROCS(0)+1), changesFill
 	default:
-		few = 3 * (runtime.GOMAXPROCS(0) + 1)
+		few = fewLoads * (runtime.GOMAXPROCS(0) + 1)
 	}
 	lane = batch.New(batch.Config[T]{
 		Context: l.store.batchLife, Batches: &l.store.batches, Places: places, Least: least, Few: few, Fill: fill, Patience: patience, Price: cost, Calls: maxCalls, Bytes: maxBytes, Queue: cfg.MaxQueue, Timeout: cfg.StatementTimeout,

@@ -1,7 +1,9 @@
 package entsession_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -38,4 +40,96 @@ func TestTimesAsText(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFewTogether: a few loads that travel together are a statement each, in one trip. Each has its own answer, whatever its neighbours'.
+func TestFewTogether(t *testing.T) {
+	t.Parallel()
+	for _, kind := range dbtest.Kinds(dbtest.Postgres) {
+		t.Run(kind.Name, func(t *testing.T) {
+			t.Parallel()
+			for mode, want := range map[string]bool{"cache_statement": true, "exec": false} {
+				db := kind.New(t)
+				cfg := storeConfig(kind, db)
+				cfg.Application, cfg.StatementTimeout, cfg.Params = "shop", 500*time.Millisecond, map[string]string{"default_query_exec_mode": mode}
+				store := opened(t, cfg)
+				cfg.Application = "office"
+				other := opened(t, cfg)
+				ids := map[string]string{}
+				for _, name := range []string{"a", "b", "c", "expired", "ended"} {
+					s, err := store.Create(t.Context(), []byte(name))
+					require.NoError(t, err)
+					ids[name] = s.ID()
+				}
+				s, err := other.Create(t.Context(), []byte("other"))
+				require.NoError(t, err)
+				admin := db.Super(t)
+				_, err = admin.Exec("UPDATE sessions SET timeout = floor(date_part('epoch', now()))::bigint - 1 WHERE data = 'expired'")
+				require.NoError(t, err)
+				require.NoError(t, store.Delete(t.Context(), ids["ended"]))
+
+				few := []string{ids["c"], s.ID(), ids["a"], ids["expired"], ids["a"], ids["ended"], ids["b"]}
+				load := func(asked ...string) (names []string) {
+					found, each, err := entsession.LoadTogether(t.Context(), store, asked...)
+					require.NoError(t, err)
+					require.Equal(t, want && len(asked) < 9, each)
+					for i, s := range found {
+						name := ""
+						if s != nil {
+							require.Equal(t, asked[i], s.ID())
+							name = string(s.Data)
+						}
+						names = append(names, name)
+					}
+					if len(asked) > 4 {
+						require.NotSame(t, found[2], found[4], "each has a session of its own")
+					}
+					return names
+				}
+				require.Equal(t, []string{"c", "", "a", "", "a", "", "b"}, load(few...))
+				require.Equal(t, []string{"b"}, load(ids["b"]))
+				many := few
+				for range 9 {
+					s, err := store.Create(t.Context(), []byte("more"))
+					require.NoError(t, err)
+					many = append(many, s.ID())
+				}
+				require.Equal(t, []string{"c", "", "a", "", "a", "", "b"}, load(many...)[:7])
+
+				if want {
+					stuck(t, store, few, func() func() {
+						tx, err := admin.Begin()
+						require.NoError(t, err)
+						_, err = tx.Exec("LOCK TABLE sessions")
+						require.NoError(t, err)
+						return func() { require.NoError(t, tx.Rollback()) }
+					})
+					require.Equal(t, []string{"c", "", "a", "", "a", "", "b"}, load(few...), "on another connection")
+				}
+			}
+		})
+	}
+}
+
+func opened(t *testing.T, cfg entsession.Config) *entsession.Store {
+	t.Helper()
+	store, err := entsession.Open(t.Context(), cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	require.NoError(t, store.Migrate(t.Context()))
+	return store
+}
+
+// stuck has the statement timeout, and a context, end loads while the table is locked.
+func stuck(t *testing.T, store *entsession.Store, ids []string, lock func() (unlock func())) {
+	t.Helper()
+	unlock := lock()
+	defer unlock()
+	_, each, err := entsession.LoadTogether(t.Context(), store, ids...)
+	require.True(t, each)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	_, _, err = entsession.LoadTogether(ctx, store, ids...)
+	require.ErrorIs(t, err, context.Canceled)
 }

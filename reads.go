@@ -2,6 +2,7 @@ package entsession
 
 import (
 	"context"
+	"database/sql/driver"
 	"fmt"
 	"slices"
 	"strings"
@@ -116,20 +117,45 @@ func (st *state) fill(set *stmt.Set, row wire.Row) error {
 }
 
 func (l *lanes) runLoad(ctx context.Context, _ *batch.Lane[reading], calls []*batch.Call[reading]) error {
-	return l.each(ctx, l.text.Load, calls, func(same []*batch.Call[reading], row wire.Row) error {
-		for _, c := range same { // each has a session of its own
-			sess := &Session{ref: c.Val.ref}
-			if err := sess.fill(l.set, row); err != nil {
-				return err
-			}
-			c.Val.sess = sess
+	sorted, keys := byKey(calls)
+	if err := l.fetchEach(ctx, sorted, keys); err != driver.ErrSkip {
+		return err
+	}
+	return l.each(ctx, l.text.Load, sorted, keys, l.fillAll)
+}
+
+// fetchEach runs Fetch once for each session, in one trip: for a few of them that costs the server less than to look for all at once. The error is
+// driver.ErrSkip if there are too many, or it can't be done.
+func (l *lanes) fetchEach(ctx context.Context, sorted []*batch.Call[reading], keys []string) error {
+	pool, ok := l.store.db.(*wire.Pool)
+	if !ok || l.set.Fetch == "" || len(keys) > l.store.pipelined {
+		return driver.ErrSkip
+	}
+	return pool.Each(ctx, l.set.Fetch, keys, func(i int, row wire.Row) error {
+		live, err := l.set.Judged(row, l.store.cfg.Application)
+		if err != nil || !live {
+			return err
 		}
-		return nil
+		first, _ := slices.BinarySearchFunc(sorted, keys[i], func(c *batch.Call[reading], key string) int { return strings.Compare(c.Val.ref.key, key) })
+		return l.fillAll(same(sorted, first), row.From(stmt.FetchColumns))
 	})
 }
 
+// fillAll hands a row to the calls that asked for it: each has a session of its own.
+func (l *lanes) fillAll(same []*batch.Call[reading], row wire.Row) error {
+	for _, c := range same {
+		sess := &Session{ref: c.Val.ref}
+		if err := sess.fill(l.set, row); err != nil {
+			return err
+		}
+		c.Val.sess = sess
+	}
+	return nil
+}
+
 func (l *lanes) runCheck(ctx context.Context, _ *batch.Lane[reading], calls []*batch.Call[reading]) error {
-	return l.each(ctx, l.text.Check, calls, func(same []*batch.Call[reading], row wire.Row) error {
+	sorted, keys := byKey(calls)
+	return l.each(ctx, l.text.Check, sorted, keys, func(same []*batch.Call[reading], row wire.Row) error {
 		st := &state{}
 		for _, c := range same {
 			c.Val.state = st
@@ -138,29 +164,37 @@ func (l *lanes) runCheck(ctx context.Context, _ *batch.Lane[reading], calls []*b
 	})
 }
 
-// each runs a statement over the sessions of a batch and hands each row to the calls that asked for it. Several may have asked for one
-// session, which is read once.
-func (l *lanes) each(ctx context.Context, many *stmt.Many, calls []*batch.Call[reading], f func([]*batch.Call[reading], wire.Row) error) error {
-	byKey := func(a, b *batch.Call[reading]) int { return strings.Compare(a.Val.ref.key, b.Val.ref.key) }
-	sorted := slices.Clone(calls)
-	slices.SortFunc(sorted, byKey)
-	keys := make([]string, 0, len(sorted))
+// byKey sorts the calls of a batch, and gives the ids that they ask for. Several may ask for one, which is read once.
+func byKey(calls []*batch.Call[reading]) (sorted []*batch.Call[reading], keys []string) {
+	sorted = slices.Clone(calls)
+	slices.SortFunc(sorted, func(a, b *batch.Call[reading]) int { return strings.Compare(a.Val.ref.key, b.Val.ref.key) })
+	keys = make([]string, 0, len(sorted))
 	for i, c := range sorted {
 		if i == 0 || c.Val.ref.key != sorted[i-1].Val.ref.key {
 			keys = append(keys, c.Val.ref.key)
 		}
 	}
+	return sorted, keys
+}
+
+// same are the calls for one id, of which the first is known.
+func same(sorted []*batch.Call[reading], first int) []*batch.Call[reading] {
+	n := first + 1
+	for n < len(sorted) && sorted[n].Val.ref.key == sorted[first].Val.ref.key {
+		n++
+	}
+	return sorted[first:n]
+}
+
+// each runs a statement over the sessions of a batch and hands each row to the calls that asked for it.
+func (l *lanes) each(ctx context.Context, many *stmt.Many, sorted []*batch.Call[reading], keys []string, f func([]*batch.Call[reading], wire.Row) error) error {
 	args := l.set.KeyArgs(make([]any, 0, 2), keys, l.store.cfg.Application)
 	return l.store.db.Query(ctx, many.Text(len(keys)), args, func(row wire.Row) error {
-		i, ok := find(sorted, row)
+		first, ok := find(sorted, row)
 		if !ok {
 			return fmt.Errorf("the database returned a session that was not asked for")
 		}
-		n := i + 1
-		for n < len(sorted) && sorted[n].Val.ref.key == sorted[i].Val.ref.key {
-			n++
-		}
-		return f(sorted[i:n], row.From(1))
+		return f(same(sorted, first), row.From(1))
 	})
 }
 

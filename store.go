@@ -41,6 +41,7 @@ type Store struct {
 	lanesMu   sync.Mutex            // held to replace them
 	retired   []LaneStats           // of lanes that were replaced
 	together  bool                  // every call through a batch, for tests
+	pipelined int                   // maxPipelined, or as tests want it
 	hot       hot
 	unknown   lacking
 	batches   sync.WaitGroup  // under way
@@ -168,7 +169,7 @@ func newStore(drv dialect.Driver, cfg Config) *Store {
 	if table.Dialect == dialect.SQLite {
 		table.Schema = ""
 	}
-	s := &Store{cfg: cfg, drv: drv, looking: make(chan struct{}, 1), db: wire.Of(drv, cfg.StatementTimeout), table: table}
+	s := &Store{cfg: cfg, drv: drv, pipelined: maxPipelined, looking: make(chan struct{}, 1), db: wire.Of(drv, cfg.StatementTimeout), table: table}
 	s.client = ent.NewClient(ent.Driver(rename.Driver(drv, session.Table, table.Schema, table.Name)))
 	s.life, s.closing = context.WithCancel(context.Background())
 	s.batchLife, s.batchEnd = context.WithCancel(context.Background())

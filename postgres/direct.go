@@ -70,6 +70,55 @@ func (c *conn) run(inner *pgx.Conn, text string, args []any, each func(wire.Raw)
 	return tag.RowsAffected(), err
 }
 
+// RunEach implements wire.Direct.
+func (c *conn) RunEach(ctx context.Context, limit time.Duration, text string, args []string, each func(int, wire.Raw) error) error {
+	inner := c.Conn.Conn()
+	if inner.IsClosed() {
+		return driver.ErrBadConn
+	}
+	c.watch(ctx, limit)
+	err := c.runEach(inner, text, args, each)
+	if ended := c.watching.done(); err != nil && ended != nil {
+		err = fmt.Errorf("%w (%w)", ended, err)
+	}
+	return err
+}
+
+func (c *conn) runEach(inner *pgx.Conn, text string, args []string, each func(int, wire.Raw) error) error {
+	ctx := context.Background() // as in run
+	p, err := c.prepared(ctx, inner, text)
+	if err != nil {
+		return c.notSent(err)
+	}
+	if p == nil {
+		return driver.ErrSkip
+	}
+	r := &c.row
+	r.types, r.fields = inner.TypeMap(), p.fields
+	defer r.forget()
+	defer c.forget()
+	var all pgconn.Batch
+	for i := range args {
+		c.args = append(c.args[:0], &args[i])
+		if !c.encode(p.ParamOIDs, c.args) {
+			return driver.ErrSkip
+		}
+		all.ExecStatement(p.StatementDescription, c.values, c.formats, p.formats)
+	}
+	clear(c.args)
+	answers := inner.PgConn().ExecBatch(ctx, &all)
+	for i := 0; answers.NextResult(); i++ {
+		for answer := answers.ResultReader(); answer.NextRow(); {
+			r.values = answer.Values()
+			if err := each(i, r); err != nil {
+				_ = answers.Close() // the error that led here says more
+				return err
+			}
+		}
+	}
+	return answers.Close()
+}
+
 // runAny leaves the arguments to pgx, which knows what to do with every type.
 func (c *conn) runAny(ctx context.Context, inner *pgx.Conn, text string, args []any, each func(wire.Raw) error) (int64, error) {
 	c.args = append(append(c.args[:0], formats), args...)

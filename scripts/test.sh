@@ -17,24 +17,28 @@ mapfile -t others < <(grep -xE "$long" "$work/packages"; grep -vxF "$root" "$wor
 # The results of an earlier run are no news (-count=1), and vet is a check of its own. Most tests wait more than they work.
 export go_test="go test -json -race -count=1 -vet=off -parallel=5 -timeout=20m"
 
-# module runs the tests of a module's folder, one package at a time, and gives its output in one piece.
-module() {
-	local out="$work/${1//\//.}" failed=0
-	(cd "$1" && $go_test -p=1 ./...) >"$out" || failed=1
+# part FOLDER ARGUMENT...: some packages' tests, with their output in one piece.
+part() {
+	local out failed=0
+	out=$(mktemp -p "$work")
+	(cd "$1" && $go_test "${@:2}") >"$out" || failed=1
 	flock "$work/lock" cat "$out"
 	return $failed
 }
 
-# all runs on after a failure, so that one run shows everything. The modules go two at a time, those with the most tests first.
+# all runs on after a failure, so that one run shows everything. The root package goes beside the others of its module, and the modules three at a time,
+# one package of each, those with the most tests first.
 all() {
 	local failed=0
-	$go_test -coverpkg="$root" . || failed=1
+	part . -coverpkg="$root" . >"$work/root" &
 	$go_test "${others[@]}" || failed=1
+	wait $! || failed=1
+	cat "$work/root"
 	printf '%s\n' "$@" | awk '{ print ($0 ~ /stacks|testapp|webapp|^examples$/ ? 0 : 1), $0 }' | sort | cut -d" " -f2 |
-		xargs -P 2 -I{} bash -c 'module {}' || failed=1
+		xargs -P 3 -I{} bash -c 'part {} -p=1 ./...' || failed=1
 	return $failed
 }
 export work
-export -f module
+export -f part
 
 all "$@" | "$work/testsum"

@@ -61,6 +61,17 @@ func (c *conn) RunDirect(ctx context.Context, limit time.Duration, query string,
 	return n, c.seen(err)
 }
 
+// RunEach implements wire.Direct, if the connection in here does.
+func (c *conn) RunEach(ctx context.Context, limit time.Duration, query string, args []string, each func(int, wire.Raw) error) error {
+	if c.direct == nil {
+		return driver.ErrSkip
+	}
+	if err := c.use(ctx); err != nil {
+		return err
+	}
+	return c.seen(c.direct.RunEach(ctx, limit, query, args, each))
+}
+
 // CheckNamedValue implements driver.NamedValueChecker: what a driver takes as an argument, it takes here.
 func (c *conn) CheckNamedValue(v *driver.NamedValue) error {
 	if c.checker == nil {

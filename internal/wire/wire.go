@@ -54,6 +54,20 @@ func (p *Pool) Query(ctx context.Context, text string, args []any, each func(Row
 	return p.do(ctx, func(ctx context.Context, c *Conn) error { return c.Query(ctx, text, args, each) })
 }
 
+// Each runs a statement once for each of several texts, its only argument, in one trip ("pipelining"). Rows come with the number of their text. Where the
+// driver can't do that the error is driver.ErrSkip.
+func (p *Pool) Each(ctx context.Context, text string, args []string, each func(int, Row) error) error {
+	if !p.direct.Load() {
+		return driver.ErrSkip
+	}
+	return p.do(ctx, func(ctx context.Context, c *Conn) error {
+		if c.direct == nil {
+			return driver.ErrSkip
+		}
+		return c.direct.RunEach(ctx, c.limit, text, args, func(i int, r Raw) error { return each(i, Row{raw: r}) })
+	})
+}
+
 // Exec implements Querier.
 func (p *Pool) Exec(ctx context.Context, text string, args []any) (result driver.Result, err error) {
 	err = p.do(ctx, func(ctx context.Context, c *Conn) error {

@@ -12,9 +12,10 @@ import (
 // FetchColumns is how many columns of Fetch come before those of Load.
 const FetchColumns = 2
 
-// fetch renders Fetch, for PostgreSQL. Before each execution the server makes every function of a condition ready anew, which takes longer than to find
-// a row by its key: there, the condition of Load is a tenth of the whole statement. The clock is still the database's: the statement is a transaction by
-// itself, at whose beginning the server has looked at it. It comes as a number: the text of a time depends on settings.
+// fetch renders Fetch, for PostgreSQL. Before each execution the server makes every function of a condition ready anew, and not so those of its answer: with
+// Load's condition the whole statement takes a tenth longer (pgbench and PostgreSQL 15 on one processor: 24.6 µs, and 22.4 for this one). The clock is still
+// the database's: the statement is a transaction by itself, at whose beginning the server has looked at it. It comes as a number: the text of a time depends
+// on settings.
 func (s *Set) fetch(columns string) string {
 	t := s.Table
 	if t.Dialect != dialect.Postgres || !t.HasApplication || !slices.Contains([]string{"TEXT", "VARCHAR"}, t.Types[Application]) {

@@ -34,10 +34,15 @@ func (c *conn) RunDirect(ctx context.Context, limit time.Duration, text string, 
 	}
 	c.watch(ctx, limit)
 	n, err := c.run(inner, text, args, each)
-	if ended := c.watching.done(); err != nil && ended != nil {
-		err = fmt.Errorf("%w (%w)", ended, err)
+	return n, c.ended(err)
+}
+
+// ended is the error of a statement that is over: why it was ended, if it was.
+func (c *conn) ended(err error) error {
+	if reason := c.watching.done(); err != nil && reason != nil {
+		return fmt.Errorf("%w (%w)", reason, err)
 	}
-	return n, err
+	return err
 }
 
 func (c *conn) run(inner *pgx.Conn, text string, args []any, each func(wire.Raw) error) (int64, error) {
@@ -77,11 +82,7 @@ func (c *conn) RunEach(ctx context.Context, limit time.Duration, text string, ar
 		return driver.ErrBadConn
 	}
 	c.watch(ctx, limit)
-	err := c.runEach(inner, text, args, each)
-	if ended := c.watching.done(); err != nil && ended != nil {
-		err = fmt.Errorf("%w (%w)", ended, err)
-	}
-	return err
+	return c.ended(c.runEach(inner, text, args, each))
 }
 
 func (c *conn) runEach(inner *pgx.Conn, text string, args []string, each func(int, wire.Raw) error) error {

@@ -33,8 +33,8 @@ const (
 	priceWriting = 150 * time.Microsecond
 	priceLocking = 400 * time.Microsecond
 	priceSQLite  = 20 * time.Microsecond
-	// changesFill is from how many changes on two batches are better than one, fewLoads and fewChanges how many calls for each processor are better sent each
-	// alone, and maxPipelined up to how many loads are better sent as a statement each, in one trip: measured likewise, PostgreSQL.
+	// changesFill is from how many changes on two batches are better than one, fewLoads and fewChanges how many calls for each processor, and for one more, are
+	// better sent each alone, and maxPipelined up to how many loads are better sent as a statement each, in one trip: measured likewise, PostgreSQL.
 	changesFill  = 16
 	fewLoads     = 2
 	fewChanges   = 3

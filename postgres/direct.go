@@ -26,23 +26,25 @@ var formats = pgx.QueryResultFormatsByOID{
 // IsDirect implements wire.Direct.
 func (c *conn) IsDirect() bool { return true }
 
+// IsEach implements wire.Direct.
+func (c *conn) IsEach() bool { return c.connector.prepares }
+
 // RunDirect implements wire.Direct: the rows as they came over the network, without a value for each column.
-func (c *conn) RunDirect(ctx context.Context, limit time.Duration, text string, args []any, each func(wire.Raw) error) (int64, error) {
+func (c *conn) RunDirect(ctx context.Context, limit time.Duration, text string, args []any, each func(wire.Raw) error) (n int64, err error) {
 	inner := c.Conn.Conn()
 	if inner.IsClosed() {
 		return 0, driver.ErrBadConn
 	}
 	c.watch(ctx, limit)
-	n, err := c.run(inner, text, args, each)
-	return n, c.ended(err)
+	defer c.ended(&err)
+	return c.run(inner, text, args, each)
 }
 
-// ended is the error of a statement that is over: why it was ended, if it was.
-func (c *conn) ended(err error) error {
-	if reason := c.watching.done(); err != nil && reason != nil {
-		return fmt.Errorf("%w (%w)", reason, err)
+// ended ends the watch over a statement, after a panic too, and adds to its error why it was ended, if it was.
+func (c *conn) ended(err *error) {
+	if reason := c.watching.done(); *err != nil && reason != nil {
+		*err = fmt.Errorf("%w (%w)", reason, *err)
 	}
-	return err
 }
 
 func (c *conn) run(inner *pgx.Conn, text string, args []any, each func(wire.Raw) error) (int64, error) {
@@ -76,13 +78,14 @@ func (c *conn) run(inner *pgx.Conn, text string, args []any, each func(wire.Raw)
 }
 
 // RunEach implements wire.Direct.
-func (c *conn) RunEach(ctx context.Context, limit time.Duration, text string, args []string, each func(int, wire.Raw) error) error {
+func (c *conn) RunEach(ctx context.Context, limit time.Duration, text string, args []string, each func(int, wire.Raw) error) (err error) {
 	inner := c.Conn.Conn()
 	if inner.IsClosed() {
 		return driver.ErrBadConn
 	}
 	c.watch(ctx, limit)
-	return c.ended(c.runEach(inner, text, args, each))
+	defer c.ended(&err)
+	return c.runEach(inner, text, args, each)
 }
 
 func (c *conn) runEach(inner *pgx.Conn, text string, args []string, each func(int, wire.Raw) error) error {
@@ -98,6 +101,7 @@ func (c *conn) runEach(inner *pgx.Conn, text string, args []string, each func(in
 	r.types, r.fields = inner.TypeMap(), p.fields
 	defer r.forget()
 	defer c.forget()
+	defer func() { clear(c.args) }()
 	var all pgconn.Batch
 	for i := range args {
 		c.args = append(c.args[:0], &args[i])
@@ -106,18 +110,24 @@ func (c *conn) runEach(inner *pgx.Conn, text string, args []string, each func(in
 		}
 		all.ExecStatement(p.StatementDescription, c.values, c.formats, p.formats)
 	}
-	clear(c.args)
 	answers := inner.PgConn().ExecBatch(ctx, &all)
-	for i := 0; answers.NextResult(); i++ {
+	n := 0
+	for ; answers.NextResult(); n++ {
 		for answer := answers.ResultReader(); answer.NextRow(); {
 			r.values = answer.Values()
-			if err := each(i, r); err != nil {
+			if err := each(n, r); err != nil {
 				_ = answers.Close() // the error that led here says more
 				return err
 			}
 		}
 	}
-	return answers.Close()
+	if err := answers.Close(); err != nil {
+		return err
+	}
+	if n != len(args) {
+		return fmt.Errorf("%d answers came to %d statements", n, len(args))
+	}
+	return nil
 }
 
 // runAny leaves the arguments to pgx, which knows what to do with every type.

@@ -22,7 +22,7 @@ part() {
 	local out failed=0
 	out=$(mktemp -p "$work")
 	(cd "$1" && $go_test "${@:2}") >"$out" || failed=1
-	flock "$work/lock" cat "$out"
+	flock "$work/lock" cat "$out" || failed=1
 	return $failed
 }
 

@@ -61,6 +61,9 @@ func (c *conn) RunDirect(ctx context.Context, limit time.Duration, query string,
 	return n, c.seen(err)
 }
 
+// IsEach implements wire.Direct.
+func (c *conn) IsEach() bool { return c.direct != nil && c.direct.IsEach() }
+
 // RunEach implements wire.Direct, if the connection in here does.
 func (c *conn) RunEach(ctx context.Context, limit time.Duration, query string, args []string, each func(int, wire.Raw) error) error {
 	if c.direct == nil {

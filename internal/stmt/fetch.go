@@ -12,10 +12,10 @@ import (
 // FetchColumns is how many columns of Fetch come before those of Load.
 const FetchColumns = 2
 
-// fetch renders Fetch, for PostgreSQL. Before each execution the server makes every function of a condition ready anew, and not so those of its answer: with
-// Load's condition the whole statement takes a tenth longer (pgbench and PostgreSQL 15 on one processor: 24.6 µs, and 22.4 for this one). The clock is still
-// the database's: the statement is a transaction by itself, at whose beginning the server has looked at it. It comes as a number: the text of a time depends
-// on settings.
+// fetch renders Fetch, for PostgreSQL. Before each execution the server makes every function of a statement ready anew, and Load's condition has several:
+// with them the whole statement takes a tenth longer (pgbench and PostgreSQL 15 on one processor: 24.6 µs, and 22.4 for this one). The clock is still the
+// database's, which looks at it once in a transaction: that of this statement alone, or of the few that travel together, whose calls had all begun before.
+// It comes as a number: the text of a time depends on settings.
 func (s *Set) fetch(columns string) string {
 	t := s.Table
 	if t.Dialect != dialect.Postgres || !t.HasApplication || !slices.Contains([]string{"TEXT", "VARCHAR"}, t.Types[Application]) {

@@ -143,8 +143,9 @@ func TestFindsLostCommits(t *testing.T) {
 		dbtest.Setting("synchronous_commit", "off"), dbtest.Setting("wal_buffers", "64MB"))...)} // for all: a safe commit makes those before it safe
 	t.Cleanup(func() { require.NoError(t, target.Close()) })
 	require.NoError(t, target.prepare())
+	super := target.db.Super(t)
+	super.SetMaxIdleConns(0) // none outlives the server
 	kill := Fault{Name: "kill server", Weight: 1, Inject: func(ctx context.Context, rng *rand.Rand) error {
-		super := target.db.Super(t)
 		var writer int
 		if err := super.QueryRowContext(ctx, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'").Scan(&writer); err != nil {
 			return err

@@ -34,8 +34,9 @@ type Raw interface {
 type Direct interface {
 	IsDirect() bool // false: RunDirect gives driver.ErrSkip
 	RunDirect(ctx context.Context, limit time.Duration, text string, args []any, each func(Raw) error) (int64, error)
+	IsEach() bool // false: RunEach gives driver.ErrSkip
 	// RunEach runs a statement once for each of several texts, its only argument: all are sent in one piece, and the server works on one after the other, in
-	// one transaction. Rows come with the number of their text. driver.ErrSkip: nothing was sent, they can't be.
+	// one transaction. Rows come with the number of their text. driver.ErrSkip: none was sent, they can't be.
 	RunEach(ctx context.Context, limit time.Duration, text string, args []string, each func(int, Raw) error) error
 }
 

@@ -47,6 +47,7 @@ type Pool struct {
 	ent    dialect.ExecQuerier
 	limit  time.Duration
 	direct atomic.Bool // its connections bound a statement by themselves
+	each   atomic.Bool // and send several in one trip
 }
 
 // Query implements Querier.
@@ -57,10 +58,13 @@ func (p *Pool) Query(ctx context.Context, text string, args []any, each func(Row
 // Each runs a statement once for each of several texts, its only argument, in one trip ("pipelining"). Rows come with the number of their text. Where the
 // driver can't do that the error is driver.ErrSkip.
 func (p *Pool) Each(ctx context.Context, text string, args []string, each func(int, Row) error) error {
-	if !p.direct.Load() {
+	if !p.each.Load() { // known before a connection is taken, or to fall back would be to wait for one twice
 		return driver.ErrSkip
 	}
 	return p.do(ctx, func(ctx context.Context, c *Conn) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if c.direct == nil {
 			return driver.ErrSkip
 		}
@@ -145,6 +149,7 @@ func (p *Pool) take(ctx context.Context, f func(*Conn) error) (err error) {
 		c.checker, _ = raw.(driver.NamedValueChecker)
 		if c.direct, ok = raw.(Direct); ok && !p.direct.Load() {
 			p.direct.Store(c.direct.IsDirect())
+			p.each.Store(c.direct.IsEach())
 		}
 		return f(c)
 	})

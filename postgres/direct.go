@@ -109,6 +109,7 @@ func (c *conn) runEach(inner *pgx.Conn, text string, args []string, each func(in
 			return driver.ErrSkip
 		}
 		all.ExecStatement(p.StatementDescription, c.values, c.formats, p.formats)
+		clear(*c.buffer) // the next may be shorter; the batch has a copy
 	}
 	answers := inner.PgConn().ExecBatch(ctx, &all)
 	n := 0

@@ -82,7 +82,6 @@ func (c *conn) encode(types []uint32, args []any) bool {
 	}
 	b := (*c.buffer)[:0]
 	if need := size(args); cap(b) < need {
-		clear(b[:cap(b)])
 		b = make([]byte, 0, max(need, 512)) // never nil, which would be NULL where an empty string is meant
 	}
 	*c.buffer = b
@@ -155,7 +154,7 @@ func appendArray(b []byte, element uint32, n int) []byte {
 // forget lets go of a statement's arguments, which may be secrets.
 func (c *conn) forget() {
 	clear(c.values)
-	clear((*c.buffer)[:cap(*c.buffer)]) // more than the last statement's, if there were several
+	clear(*c.buffer)
 	buffers.Put(c.buffer)
 	c.buffer = nil
 }

@@ -135,6 +135,9 @@ func newLane[T any](l *lanes, name string, places int, changes bool, run func(co
 	case changes:
 		cost, least = priceWriting, 2 // they have the log in common: two batches keep it busy
 		few, fill = fewChanges*(runtime.GOMAXPROCS(0)+1), changesFill
+		if name == "save" && l.set.SaveFirst != "" {
+			few = max(2, runtime.GOMAXPROCS(0))
+		}
 	default:
 		few = fewLoads * (runtime.GOMAXPROCS(0) + 1)
 	}

@@ -3,16 +3,21 @@ package entsession
 import (
 	"context"
 	"database/sql/driver"
+	"fmt"
 	"time"
 
 	"github.com/entsession/entsession/internal/batch"
+	"github.com/entsession/entsession/internal/stmt"
 )
 
 // Together has a new store send every call through a batch, be it the only one in it.
 func Together(s *Store) { s.together, s.pipelined = true, 0 }
 
-// Pipelined does too, and the loads of a batch are a statement each, be they ever so many.
+// Pipelined does too, and the loads and saves of a batch are a statement each, be they ever so many.
 func Pipelined(s *Store) { s.together, s.pipelined = true, maxCalls }
+
+// Key is what is stored of an id.
+func Key(s *Store, id string) string { return s.key(id) }
 
 // HooksMayTake is how long Close waits for them.
 func HooksMayTake(s *Store, d time.Duration) { s.events.patience = d }
@@ -35,4 +40,30 @@ func LoadTogether(ctx context.Context, s *Store, ids ...string) (found []*Sessio
 		found = append(found, c.Val.sess)
 	}
 	return found, each, err
+}
+
+// SaveTogether saves sessions in one batch, each with its name as payload. It tells which were saved. each: as a statement each.
+func SaveTogether(ctx context.Context, s *Store, sessions map[string]*Session) (saved map[string]bool, each bool, err error) {
+	l := s.lanesFor(s.set.Load())
+	byName := map[string]*batch.Call[writing]{}
+	var calls []*batch.Call[writing]
+	for name, sess := range sessions {
+		row := stmt.Row{Key: sess.ref.key, Text: name, Version: newVersion(), Guard: sess.version}
+		byName[name] = &batch.Call[writing]{Val: writing{row: row}}
+		calls = append(calls, byName[name])
+	}
+	unique, _ := sorted(calls)
+	if err = l.saveEach(ctx, unique); err == driver.ErrSkip {
+		err = l.runSave(l.set.SaveMany(nil), 0)(ctx, nil, calls)
+	} else {
+		each = true
+	}
+	saved = map[string]bool{}
+	for name, c := range byName {
+		saved[name] = c.Val.ok
+		if c.Val.ok != (c.Val.timeout > 0) {
+			return nil, each, fmt.Errorf("%s: saved %t, and the timeout is %d", name, c.Val.ok, c.Val.timeout)
+		}
+	}
+	return saved, each, err
 }

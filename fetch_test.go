@@ -9,6 +9,7 @@ import (
 
 	"github.com/entsession/entsession"
 	"github.com/entsession/entsession/internal/dbtest"
+	"github.com/entsession/entsession/internal/fault"
 )
 
 // TestTimesAsText: behind a pooler that keeps no prepared statements answers come as text, and a time's form depends on the role's settings. A load does not.
@@ -105,6 +106,91 @@ func TestFewTogether(t *testing.T) {
 						return func() { require.NoError(t, tx.Rollback()) }
 					})
 					require.Equal(t, []string{"c", "", "a", "", "a", "", "b"}, load(few...), "on another connection")
+				}
+			}
+		})
+	}
+}
+
+// TestFewSavedTogether: likewise a few saves. One that waits for a row holds up its neighbours for no longer than patience, and one that fails takes the
+// others back with it: the calls are then sent alone.
+func TestFewSavedTogether(t *testing.T) {
+	t.Parallel()
+	for _, kind := range dbtest.Kinds(dbtest.Postgres) {
+		t.Run(kind.Name, func(t *testing.T) {
+			t.Parallel()
+			for mode, want := range map[string]bool{"cache_statement": true, "exec": false} {
+				db := kind.New(t)
+				cfg := storeConfig(kind, db)
+				cfg.Application, cfg.Params = "shop", map[string]string{"default_query_exec_mode": mode}
+				store := opened(t, cfg)
+				cfg.Application = "office"
+				other := opened(t, cfg)
+				sessions := map[string]*entsession.Session{}
+				create := func(in *entsession.Store, names ...string) {
+					for _, name := range names {
+						s, err := in.Create(t.Context(), []byte("new"))
+						require.NoError(t, err)
+						sessions[name] = s
+					}
+				}
+				create(store, "a", "b", "ended", "changed")
+				create(other, "other")
+				require.NoError(t, store.Delete(t.Context(), sessions["ended"].ID()))
+				changed, err := store.Load(t.Context(), sessions["changed"].ID())
+				require.NoError(t, err)
+				changed.Data = []byte("by someone else")
+				require.NoError(t, store.Save(t.Context(), changed))
+
+				saved, each, err := entsession.SaveTogether(t.Context(), store, sessions)
+				require.NoError(t, err)
+				require.Equal(t, want, each)
+				require.Equal(t, map[string]bool{"a": true, "b": true, "ended": false, "changed": false, "other": false}, saved)
+				data := func(s *entsession.Session) string {
+					now, err := store.Load(t.Context(), s.ID())
+					require.NoError(t, err)
+					return string(now.Data)
+				}
+				for name, text := range map[string]string{"a": "a", "b": "b", "changed": "by someone else"} {
+					require.Equal(t, text, data(sessions[name]))
+				}
+
+				clear(sessions)
+				create(store, "c", "d", "e")
+				admin := db.Super(t)
+				_, err = admin.Exec("ALTER TABLE sessions ADD CONSTRAINT no_d CHECK (data <> 'd')")
+				require.NoError(t, err)
+				_, _, err = entsession.SaveTogether(t.Context(), store, sessions)
+				require.Equal(t, fault.Constraint, fault.Of(err), "%v", err)
+				require.Equal(t, "new", data(sessions["c"])+data(sessions["d"])[3:]+data(sessions["e"])[3:], "none of them was saved")
+
+				delete(sessions, "d")
+				for _, locked := range sessions { // whichever comes first
+					tx, err := admin.Begin()
+					require.NoError(t, err)
+					_, err = tx.Exec("SELECT 1 FROM sessions WHERE id = $1 FOR UPDATE", entsession.Key(store, locked.ID()))
+					require.NoError(t, err)
+					_, _, err = entsession.SaveTogether(t.Context(), store, sessions)
+					require.Equal(t, fault.Contention, fault.Of(err), "%v", err)
+					require.NoError(t, tx.Rollback())
+				}
+				saved, _, err = entsession.SaveTogether(t.Context(), store, sessions)
+				require.NoError(t, err)
+				require.Equal(t, map[string]bool{"c": true, "e": true}, saved)
+
+				create(store, "f", "g", "h", "i", "j", "k", "l")
+				loaded := map[string]*entsession.Session{}
+				for name, s := range sessions {
+					now, err := store.Load(t.Context(), s.ID())
+					require.NoError(t, err)
+					loaded[name] = now
+				}
+				saved, each, err = entsession.SaveTogether(t.Context(), store, loaded)
+				require.NoError(t, err)
+				require.False(t, each, "nine are many")
+				for name, ok := range saved {
+					require.True(t, ok)
+					require.Equal(t, name, data(loaded[name]))
 				}
 			}
 		})

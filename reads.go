@@ -48,9 +48,9 @@ func (s *Store) fetch(ctx context.Context, set *stmt.Set, r *ref) (sess *Session
 	return v.sess, err
 }
 
-// readAlone runs Fetch, or Load where there is none.
+// readAlone runs Fetch, or Load where that can't be.
 func (s *Store) readAlone(ctx context.Context, set *stmt.Set, r *ref) (*Session, error) {
-	if set.Fetch == "" {
+	if pool, ok := s.db.(*wire.Pool); !ok || !pool.Prepares() || set.Fetch == "" {
 		return s.read(ctx, s.db, set, set.Load, r)
 	}
 	l := newLone()
@@ -131,7 +131,8 @@ func (l *lanes) fetchEach(ctx context.Context, sorted []*batch.Call[reading], ke
 	if !ok || l.set.Fetch == "" || len(keys) > l.store.pipelined {
 		return driver.ErrSkip
 	}
-	return pool.Each(ctx, l.set.Fetch, keys, func(i int, row wire.Row) error {
+	statement := func(i int, args []any) (string, []any) { return l.set.Fetch, append(args, &keys[i]) }
+	return pool.Each(ctx, len(keys), statement, func(i int, row wire.Row) error {
 		live, err := l.set.Judged(row, l.store.cfg.Application)
 		if err != nil || !live {
 			return err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
@@ -23,7 +24,10 @@ type conn struct {
 	values     [][]byte
 	formats    []int16
 	args       []any // if pgx is to encode them
-	row        raw   // of the answer
+	message    pgproto3.Bind
+	added      []*prepared // the statements of the next trip
+	out        *[]byte     // the messages; nil: there are none
+	row        raw         // of the answer
 }
 
 // Close implements driver.Conn.

@@ -21,6 +21,8 @@ type connector struct {
 	driver.Connector
 	life context.Context // of every network connection
 	end  context.CancelFunc
+	// config is what the connections are made with.
+	config *pgx.ConnConfig
 	// prepares tells whether statements are to be prepared by name, and nobody wants to trace them.
 	prepares bool
 
@@ -29,7 +31,7 @@ type connector struct {
 }
 
 func newConnector(config *pgx.ConnConfig) *connector {
-	c := &connector{prepares: config.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement && config.StatementCacheCapacity > 0 && config.Tracer == nil}
+	c := &connector{config: config, prepares: config.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement && config.StatementCacheCapacity > 0 && config.Tracer == nil}
 	c.life, c.end = context.WithCancel(context.Background())
 	dial := config.DialFunc
 	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {

@@ -5,7 +5,6 @@ import (
 	"database/sql/driver"
 	"encoding/binary"
 	"fmt"
-	"math"
 	"strconv"
 	"time"
 
@@ -26,8 +25,8 @@ var formats = pgx.QueryResultFormatsByOID{
 // IsDirect implements wire.Direct.
 func (c *conn) IsDirect() bool { return true }
 
-// IsEach implements wire.Direct.
-func (c *conn) IsEach() bool { return c.connector.prepares }
+// Prepares implements wire.Direct.
+func (c *conn) Prepares() bool { return c.connector.prepares }
 
 // RunDirect implements wire.Direct: the rows as they came over the network, without a value for each column.
 func (c *conn) RunDirect(ctx context.Context, limit time.Duration, text string, args []any, each func(wire.Raw) error) (n int64, err error) {
@@ -54,81 +53,49 @@ func (c *conn) run(inner *pgx.Conn, text string, args []any, each func(wire.Raw)
 	if err != nil {
 		return 0, c.notSent(err)
 	}
-	r := &c.row
-	r.types = inner.TypeMap()
-	defer r.forget()
+	c.row.types = inner.TypeMap()
+	defer c.forget()
 	if p == nil || !c.encode(p.ParamOIDs, args) {
 		return c.runAny(ctx, inner, text, args, each)
 	}
-	defer c.forget()
-	answer := inner.PgConn().ExecStatement(ctx, p.StatementDescription, c.values, c.formats, p.formats)
-	r.fields = p.fields
-	for answer.NextRow() {
-		if each == nil {
-			continue
-		}
-		r.values = answer.Values()
-		if err := each(r); err != nil {
-			_, _ = answer.Close() // the error that led here says more
-			return 0, err
-		}
+	if err := c.add(p); err != nil {
+		return 0, err
 	}
-	tag, err := answer.Close()
-	return tag.RowsAffected(), err
+	return c.trip(inner.PgConn(), each, nil)
 }
 
 // RunEach implements wire.Direct.
-func (c *conn) RunEach(ctx context.Context, limit time.Duration, text string, args []string, each func(int, wire.Raw) error) (err error) {
+func (c *conn) RunEach(ctx context.Context, limit time.Duration, n int, statement wire.Statement, each func(int, wire.Raw) error) (err error) {
 	inner := c.Conn.Conn()
 	if inner.IsClosed() {
 		return driver.ErrBadConn
 	}
 	c.watch(ctx, limit)
 	defer c.ended(&err)
-	return c.runEach(inner, text, args, each)
+	return c.runEach(inner, n, statement, each)
 }
 
-func (c *conn) runEach(inner *pgx.Conn, text string, args []string, each func(int, wire.Raw) error) error {
-	ctx := context.Background() // as in run
-	p, err := c.prepared(ctx, inner, text)
-	if err != nil {
-		return c.notSent(err)
-	}
-	if p == nil {
-		return driver.ErrSkip
-	}
-	r := &c.row
-	r.types, r.fields = inner.TypeMap(), p.fields
-	defer r.forget()
+func (c *conn) runEach(inner *pgx.Conn, n int, statement wire.Statement, each func(int, wire.Raw) error) error {
+	c.row.types = inner.TypeMap()
 	defer c.forget()
 	defer func() { clear(c.args) }()
-	var all pgconn.Batch
-	for i := range args {
-		c.args = append(c.args[:0], &args[i])
-		if !c.encode(p.ParamOIDs, c.args) {
+	for i := range n {
+		var text string
+		text, c.args = statement(i, c.args[:0])
+		p, err := c.prepared(context.Background(), inner, text) // as in run
+		switch {
+		case err != nil:
+			return c.notSent(err)
+		case p == nil || !c.encode(p.ParamOIDs, c.args):
 			return driver.ErrSkip
 		}
-		all.ExecStatement(p.StatementDescription, c.values, c.formats, p.formats)
-		clear(*c.buffer) // the next may be shorter; the batch has a copy
-	}
-	answers := inner.PgConn().ExecBatch(ctx, &all)
-	n := 0
-	for ; answers.NextResult(); n++ {
-		for answer := answers.ResultReader(); answer.NextRow(); {
-			r.values = answer.Values()
-			if err := each(n, r); err != nil {
-				_ = answers.Close() // the error that led here says more
-				return err
-			}
+		if err := c.add(p); err != nil {
+			return err
 		}
+		clear(*c.buffer) // the next may be shorter; the message has a copy
 	}
-	if err := answers.Close(); err != nil {
-		return err
-	}
-	if n != len(args) {
-		return fmt.Errorf("%d answers came to %d statements", n, len(args))
-	}
-	return nil
+	_, err := c.trip(inner.PgConn(), nil, each)
+	return err
 }
 
 // runAny leaves the arguments to pgx, which knows what to do with every type.
@@ -171,7 +138,6 @@ type raw struct {
 	values [][]byte
 }
 
-func (r *raw) forget()            { r.fields, r.values = nil, nil }
 func (r *raw) Bytes(i int) []byte { return r.values[i] }
 
 func (r *raw) Int(i int) (int64, error) {
@@ -192,18 +158,20 @@ func (r *raw) Int(i int) (int64, error) {
 	return 0, fmt.Errorf("an integer was expected, not a value of type %d", field.DataTypeOID)
 }
 
-func (r *raw) Float(i int) (float64, error) {
-	v := r.values[i]
-	field := &r.fields[i]
-	switch {
-	case v == nil:
-		return 0, nil
-	case field.Format == pgtype.TextFormatCode:
-		return strconv.ParseFloat(string(v), 64)
-	case field.DataTypeOID == pgtype.Float8OID && len(v) == 8:
-		return math.Float64frombits(binary.BigEndian.Uint64(v)), nil
+// y2k is when PostgreSQL's times begin, in Unix' seconds. They are in microseconds.
+const y2k = 946_684_800
+
+func (r *raw) Second(i int) (int64, error) {
+	v, field := r.values[i], &r.fields[i]
+	if field.Format != pgtype.BinaryFormatCode || field.DataTypeOID != pgtype.TimestamptzOID || len(v) != 8 {
+		return 0, fmt.Errorf("a time in binary was expected, not a value of type %d", field.DataTypeOID)
 	}
-	return 0, fmt.Errorf("a number was expected, not a value of type %d", field.DataTypeOID)
+	micros := int64(binary.BigEndian.Uint64(v))
+	seconds := micros / 1e6
+	if micros%1e6 < 0 {
+		seconds--
+	}
+	return seconds + y2k, nil
 }
 
 func (r *raw) Value(i int) (driver.Value, error) {

@@ -151,28 +151,6 @@ func TestInterruptTooLate(t *testing.T) {
 	})
 }
 
-// One of several statements in a trip fails: its connection goes on. A panic in the midst of rows leaves nothing armed.
-func TestEach(t *testing.T) {
-	config, err := configure(settings(dbtest.Kinds(dbtest.Postgres)[0].New(t)))
-	require.NoError(t, err)
-	pool := sql.OpenDB(newConnector(config))
-	defer func() { require.NoError(t, pool.Close()) }()
-	on(t, pool, func(direct wire.Direct) {
-		c := direct.(*conn)
-		got := map[int]string{}
-		each := func(i int, r wire.Raw) error { got[i] = string(r.Bytes(0)); return nil }
-		const divide = `SELECT (6 / $1::text::int)::text`
-		require.ErrorContains(t, c.RunEach(deadline(t), time.Minute, divide, []string{"1", "2", "0", "3"}, each), "division by zero")
-		require.True(t, c.IsValid())
-		require.NoError(t, c.RunEach(deadline(t), time.Minute, divide, []string{"1", "6"}, each))
-		require.Equal(t, map[int]string{0: "6", 1: "1"}, got)
-		require.Panics(t, func() {
-			_ = c.RunEach(deadline(t), time.Minute, divide, []string{"1", "6"}, func(int, wire.Raw) error { panic("row") })
-		})
-		require.False(t, c.watching.under)
-	})
-}
-
 // Whoever wants statements sent in another way, or traced, gets that.
 func TestNotPrepared(t *testing.T) {
 	forEach(t, func(t *testing.T, db *dbtest.DB) {

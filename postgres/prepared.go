@@ -46,7 +46,7 @@ func (c *conn) prepared(ctx context.Context, inner *pgx.Conn, text string) (*pre
 	return p, nil
 }
 
-// buffers are for the arguments of statements under way.
+// buffers are for the arguments of statements under way, and for the messages with them.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // size is at least what encode writes.
@@ -151,10 +151,18 @@ func appendArray(b []byte, element uint32, n int) []byte {
 	return b
 }
 
-// forget lets go of a statement's arguments, which may be secrets.
+// forget lets go of a statement's arguments and rows, which may be secrets.
 func (c *conn) forget() {
+	c.row.fields, c.row.values = nil, nil
+	clear(c.added)
+	c.added = c.added[:0]
 	clear(c.values)
-	clear(*c.buffer)
-	buffers.Put(c.buffer)
-	c.buffer = nil
+	for _, b := range []**[]byte{&c.buffer, &c.out} {
+		if *b != nil {
+			clear(**b)
+			**b = (**b)[:0]
+			buffers.Put(*b)
+			*b = nil
+		}
+	}
 }

@@ -63,11 +63,11 @@ func lockedChange(t *testing.T, e *env, store *entsession.Store, name string, se
 	for _, s := range locked {
 		go func() { waits <- change(s) }()
 	}
-	if e.mode.Name == "default" { // each has a place of its own
+	if e.mode.Name == "default" { // each has a place of its own, or is the next to have one
 		require.Eventually(t, func() bool {
 			n := 0
 			for _, l := range store.Stats().Lanes {
-				n += l.InFlight
+				n += l.InFlight + l.Queue
 			}
 			return n == len(locked)
 		}, waitFor, tick)

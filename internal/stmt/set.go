@@ -18,7 +18,8 @@ type Set struct {
 
 	// Load reads a live session. Arguments: id [application]. Columns: data, timeout [version] [created], extra columns.
 	Load string
-	// Fetch reads a session, live or not, for Judged to tell. Argument: id. Columns: the time in seconds, application, then those of Load. It is "" where Load is better.
+	// Fetch reads a session, live or not, for Judged to tell. Argument: id. Columns: the time, application, then those of Load. It is for a
+	// driver that gives a time in binary, whatever the settings; "": for none.
 	Fetch string
 	// Lock is Load with the row locked until the transaction ends. SQLite locks with Hold, before it.
 	Lock string
@@ -27,6 +28,9 @@ type Set struct {
 	// Check tells whether a live session's renewal is due, and what a guarded write that changed nothing met. Arguments: id [application].
 	// Columns: 1 or 0, timeout [version].
 	Check string
+	// SaveFirst is Save without extra columns for the first of several statements in one transaction: none of them waits longer than patience for a row. It
+	// is PostgreSQL's.
+	SaveFirst string
 	// Touch renews a live session. Arguments: id [application].
 	Touch string
 	// Delete makes a live session a tombstone. Arguments: [version] id [application].
@@ -41,6 +45,9 @@ func New(t *Table, p Policy) *Set {
 	columns := s.columns()
 	s.Load = s.text(func(b *sql.Builder) { b.WriteString("SELECT " + columns + s.from()); s.whereLive(b) })
 	s.Fetch = s.fetch(columns)
+	if t.Dialect == dialect.Postgres && t.HasVersion {
+		s.SaveFirst = s.saving(nil, " AND "+Patience)
+	}
 	s.Lock = s.Load
 	if t.Dialect != dialect.SQLite {
 		s.Lock += " FOR UPDATE"
@@ -109,22 +116,24 @@ func (s *Set) Insert(columns []string) string {
 // It answers the new timeout: PostgreSQL and SQLite by a row (RETURNING), MySQL by the statement's insert id, which is how
 // LAST_INSERT_ID(expr) hands a value back without a second statement.
 func (s *Set) Save(columns []string) string {
-	return cached(&s.save, columns, func() string {
-		return s.text(func(b *sql.Builder) {
-			t := s.Table
-			b.WriteString("UPDATE " + t.Ident() + " SET " + s.q(Data) + " = ").Arg(placeholder)
-			if t.HasVersion {
-				b.WriteString(", " + s.q(Version) + " = ").Arg(placeholder)
-			}
-			for _, c := range columns {
-				b.WriteString(", " + s.q(c) + " = ").Arg(placeholder)
-			}
-			b.WriteString(", " + s.q(Timeout) + " = " + s.answer(s.renewed()))
-			s.whereLive(b)
-			b.WriteString(" AND ")
-			s.guard(b)
-			b.WriteString(s.returning())
-		})
+	return cached(&s.save, columns, func() string { return s.saving(columns, "") })
+}
+
+func (s *Set) saving(columns []string, condition string) string {
+	return s.text(func(b *sql.Builder) {
+		t := s.Table
+		b.WriteString("UPDATE " + t.Ident() + " SET " + s.q(Data) + " = ").Arg(placeholder)
+		if t.HasVersion {
+			b.WriteString(", " + s.q(Version) + " = ").Arg(placeholder)
+		}
+		for _, c := range columns {
+			b.WriteString(", " + s.q(c) + " = ").Arg(placeholder)
+		}
+		b.WriteString(", " + s.q(Timeout) + " = " + s.answer(s.renewed()))
+		s.whereLive(b)
+		b.WriteString(" AND ")
+		s.guard(b)
+		b.WriteString(condition + s.returning())
 	})
 }
 

@@ -22,11 +22,14 @@ type Raw interface {
 	Bytes(i int) []byte
 	// Int is an integer, or 0 for NULL.
 	Int(i int) (int64, error)
-	// Float is a floating-point number, or 0 for NULL.
-	Float(i int) (float64, error)
+	// Second is a point in time, as Unix counts.
+	Second(i int) (int64, error)
 	// Value is what database/sql would get.
 	Value(i int) (driver.Value, error)
 }
+
+// Statement gives the text of the i-th of several statements, and appends its arguments to args.
+type Statement func(i int, args []any) (text string, _ []any)
 
 // Direct is a driver's connection that answers with Raw rows, and that bounds a statement by itself: a context with a timeout for each costs
 // more than the rest of a call. It closes itself when the limit is over, and the error is then context.DeadlineExceeded. No limit: 0. No rows
@@ -34,10 +37,9 @@ type Raw interface {
 type Direct interface {
 	IsDirect() bool // false: RunDirect gives driver.ErrSkip
 	RunDirect(ctx context.Context, limit time.Duration, text string, args []any, each func(Raw) error) (int64, error)
-	IsEach() bool // false: RunEach gives driver.ErrSkip
-	// RunEach runs a statement once for each of several texts, its only argument: all are sent in one piece, and the server works on one after the other, in
-	// one transaction. Rows come with the number of their text. driver.ErrSkip: none was sent, they can't be.
-	RunEach(ctx context.Context, limit time.Duration, text string, args []string, each func(int, Raw) error) error
+	Prepares() bool // statements, to be sent by name; false: RunEach gives driver.ErrSkip
+	// RunEach runs n statements: see Pool.Each. driver.ErrSkip: none was sent, they can't be.
+	RunEach(ctx context.Context, limit time.Duration, n int, statement Statement, each func(int, Raw) error) error
 }
 
 // From is the row without its first columns.
@@ -64,23 +66,16 @@ func (r Row) Int(i int) (int64, error) {
 	}
 }
 
-// Float is a floating-point number. Some drivers give it as text. NULL is 0.
-func (r Row) Float(i int) (float64, error) {
+// Second is the second that a point in time is in, as Unix counts.
+func (r Row) Second(i int) (int64, error) {
 	if r.raw != nil {
-		return r.raw.Float(r.first + i)
+		return r.raw.Second(r.first + i)
 	}
-	switch v := r.values[r.first+i].(type) {
-	case float64:
-		return v, nil
-	case nil:
-		return 0, nil
-	case []byte:
-		return strconv.ParseFloat(string(v), 64)
-	case string:
-		return strconv.ParseFloat(v, 64)
-	default:
-		return 0, fmt.Errorf("a number was expected, not a %T", v)
+	t, ok := r.values[r.first+i].(time.Time)
+	if !ok {
+		return 0, fmt.Errorf("a time was expected, not a %T", r.values[r.first+i])
 	}
+	return t.Unix(), nil
 }
 
 // Is tells whether a text is that one. NULL is none.

@@ -43,11 +43,11 @@ func Of(drv dialect.Driver, limit time.Duration) Querier {
 
 // Pool runs each statement on a connection of a pool.
 type Pool struct {
-	db     *sql.DB
-	ent    dialect.ExecQuerier
-	limit  time.Duration
-	direct atomic.Bool // its connections bound a statement by themselves
-	each   atomic.Bool // and send several in one trip
+	db       *sql.DB
+	ent      dialect.ExecQuerier
+	limit    time.Duration
+	direct   atomic.Bool // its connections bound a statement by themselves
+	prepares atomic.Bool // and send statements by name, several in one trip too
 }
 
 // Query implements Querier.
@@ -55,10 +55,11 @@ func (p *Pool) Query(ctx context.Context, text string, args []any, each func(Row
 	return p.do(ctx, func(ctx context.Context, c *Conn) error { return c.Query(ctx, text, args, each) })
 }
 
-// Each runs a statement once for each of several texts, its only argument, in one trip ("pipelining"). Rows come with the number of their text. Where the
-// driver can't do that the error is driver.ErrSkip.
-func (p *Pool) Each(ctx context.Context, text string, args []string, each func(int, Row) error) error {
-	if !p.each.Load() { // known before a connection is taken, or to fall back would be to wait for one twice
+// Each runs n statements in one trip ("pipelining"): all are sent in one piece, and the server works on one after the other, in one transaction. Rows come
+// with the number of their statement. Nothing is read before all is written, so either the arguments of all together or their rows must be a few kilobytes
+// at most. Where the driver can't do that the error is driver.ErrSkip.
+func (p *Pool) Each(ctx context.Context, n int, statement Statement, each func(int, Row) error) error {
+	if !p.prepares.Load() { // known before a connection is taken, or to fall back would be to wait for one twice
 		return driver.ErrSkip
 	}
 	return p.do(ctx, func(ctx context.Context, c *Conn) error {
@@ -68,7 +69,7 @@ func (p *Pool) Each(ctx context.Context, text string, args []string, each func(i
 		if c.direct == nil {
 			return driver.ErrSkip
 		}
-		return c.direct.RunEach(ctx, c.limit, text, args, func(i int, r Raw) error { return each(i, Row{raw: r}) })
+		return c.direct.RunEach(ctx, c.limit, n, statement, func(i int, r Raw) error { return each(i, Row{raw: r}) })
 	})
 }
 
@@ -83,6 +84,9 @@ func (p *Pool) Exec(ctx context.Context, text string, args []any) (result driver
 
 // Ent implements Querier.
 func (p *Pool) Ent() dialect.ExecQuerier { return p.ent }
+
+// Prepares tells whether statements go by name, so that their answers come in binary. Before the first connection it is false.
+func (p *Pool) Prepares() bool { return p.prepares.Load() }
 
 // DB is the pool itself.
 func (p *Pool) DB() *sql.DB { return p.db }
@@ -149,7 +153,7 @@ func (p *Pool) take(ctx context.Context, f func(*Conn) error) (err error) {
 		c.checker, _ = raw.(driver.NamedValueChecker)
 		if c.direct, ok = raw.(Direct); ok && !p.direct.Load() {
 			p.direct.Store(c.direct.IsDirect())
-			p.each.Store(c.direct.IsEach())
+			p.prepares.Store(c.direct.Prepares())
 		}
 		return f(c)
 	})

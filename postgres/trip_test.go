@@ -1,0 +1,164 @@
+package postgres
+
+import (
+	"database/sql"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+
+	"github.com/entsession/entsession/internal/dbtest"
+	"github.com/entsession/entsession/internal/fault"
+	"github.com/entsession/entsession/internal/wire"
+)
+
+// onTrip runs f with a connection, on each server.
+func onTrip(t *testing.T, change func(*pgx.ConnConfig), f func(t *testing.T, c *conn)) {
+	forEach(t, func(t *testing.T, db *dbtest.DB) {
+		config, err := configure(settings(db))
+		require.NoError(t, err)
+		if change != nil {
+			change(config)
+		}
+		pool := sql.OpenDB(newConnector(config))
+		defer func() { require.NoError(t, pool.Close()) }()
+		on(t, pool, func(direct wire.Direct) { f(t, direct.(*conn)) })
+	})
+}
+
+func (c *conn) do(t *testing.T, text string) error {
+	_, err := c.RunDirect(deadline(t), time.Minute, text, nil, nil)
+	return err
+}
+
+// Several statements travel in one trip and in one transaction, each with its own text, arguments and columns.
+func TestEach(t *testing.T) {
+	onTrip(t, nil, func(t *testing.T, c *conn) {
+		each := func(statement wire.Statement, n int) (got map[int]string, err error) {
+			got = map[int]string{}
+			return got, c.RunEach(deadline(t), time.Minute, n, statement, func(i int, r wire.Raw) error {
+				got[i] += string(r.Bytes(0))
+				return nil
+			})
+		}
+		require.NoError(t, c.do(t, `CREATE TEMPORARY TABLE t (n integer UNIQUE)`))
+		long := strings.Repeat("x", 100_000)
+		got, err := each(func(i int, args []any) (string, []any) {
+			switch i {
+			case 0:
+				return `SELECT set_config('lock_timeout', '250', true)`, args
+			case 1:
+				return `INSERT INTO t VALUES ($1::text::integer)`, append(args, "7")
+			case 2:
+				return `SELECT n::text, $1::text FROM t`, append(args, long)
+			case 3:
+				return `SELECT n::text FROM generate_series(1, 3) AS n`, args
+			}
+			return `SELECT current_setting('lock_timeout') || count(*) FROM t WHERE n = $1::bigint`, append(args, int64(6))
+		}, 5)
+		require.NoError(t, err)
+		require.Equal(t, map[int]string{0: "250ms", 2: "7", 3: "123", 4: "250ms0"}, got)
+		setting := ""
+		_, err = c.RunDirect(deadline(t), time.Minute, `SELECT current_setting('lock_timeout')`, nil, func(r wire.Raw) error {
+			setting = string(r.Bytes(0))
+			return nil
+		})
+		require.NoError(t, err)
+		require.Equal(t, "0", setting, "it ends with the transaction")
+
+		// One fails: none has happened, and the connection goes on.
+		insert := func(i int, args []any) (string, []any) {
+			return `INSERT INTO t VALUES ($1::text::integer) RETURNING n::text`, append(args, []string{"8", "9", "7", "10"}[i])
+		}
+		_, err = each(insert, 4)
+		require.Equal(t, fault.Duplicate, fault.Of(err))
+		require.True(t, c.IsValid())
+		got, err = each(insert, 2)
+		require.NoError(t, err)
+		require.Equal(t, map[int]string{0: "8", 1: "9"}, got)
+
+		// So it does when the rows are refused.
+		refused := errors.New("refused")
+		numbers := func(_ int, args []any) (string, []any) {
+			return `SELECT n::text FROM generate_series(1, 1000) AS n`, args
+		}
+		require.Equal(t, refused, c.RunEach(deadline(t), time.Minute, 2, numbers, func(int, wire.Raw) error { return refused }))
+		require.True(t, c.IsValid())
+
+		// A panic in their midst leaves nothing armed, and a connection that is of no use any more.
+		require.Panics(t, func() {
+			_ = c.RunEach(deadline(t), time.Minute, 2, numbers, func(int, wire.Raw) error { panic("row") })
+		})
+		require.False(t, c.watching.under)
+		require.False(t, c.IsValid())
+	})
+}
+
+// What the server says besides its answers reaches whoever wants to hear it.
+func TestAsides(t *testing.T) {
+	var heard []string
+	onTrip(t, func(config *pgx.ConnConfig) {
+		heard = nil
+		config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { heard = append(heard, n.Severity+" "+n.Message) }
+		config.OnNotification = func(_ *pgconn.PgConn, n *pgconn.Notification) { heard = append(heard, n.Channel+" "+n.Payload) }
+		inner := config.OnPgError
+		config.OnPgError = func(c *pgconn.PgConn, e *pgconn.PgError) bool { heard = append(heard, e.Code); return inner(c, e) }
+	}, func(t *testing.T, c *conn) {
+		require.NoError(t, c.do(t, `LISTEN channel`))
+		require.NoError(t, c.do(t, `NOTIFY channel, 'payload'`))
+		require.NoError(t, c.do(t, `DO $$ BEGIN RAISE WARNING 'look out'; END $$`))
+		require.NoError(t, c.do(t, `SET application_name = 'another'`))
+		require.ErrorContains(t, c.do(t, `SELECT 1 / 0`), "division by zero")
+		require.NoError(t, c.do(t, `SELECT 1`))
+		require.True(t, c.IsValid())
+		require.Equal(t, []string{"channel payload", "WARNING look out", "22012"}, heard)
+	})
+}
+
+// A connection of which it is not known what the server will say next is not used again.
+func TestAbandoned(t *testing.T) {
+	for name, test := range map[string]struct {
+		text string
+		want fault.Kind
+	}{
+		"the server ends it":         {`SELECT pg_terminate_backend(pg_backend_pid())`, fault.Lost},
+		"a transaction is left open": {`BEGIN`, fault.Other},
+		"it wants a copy":            {`COPY (SELECT 1) TO STDOUT`, fault.Other},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onTrip(t, nil, func(t *testing.T, c *conn) {
+				err := c.do(t, test.text)
+				require.Error(t, err)
+				require.Equal(t, test.want, fault.Of(err), "%v", err)
+				require.False(t, c.IsValid())
+				require.Eventually(t, func() bool {
+					select {
+					case <-c.Conn.Conn().PgConn().CleanupDone():
+						return true
+					default:
+						return false
+					}
+				}, time.Minute, time.Millisecond, "it is closed")
+			})
+		})
+	}
+	t.Run("it can't be written to", func(t *testing.T) {
+		onTrip(t, nil, func(t *testing.T, c *conn) {
+			require.NoError(t, c.do(t, `SELECT 1`))
+			require.NoError(t, c.Conn.Conn().PgConn().Conn().Close())
+			err := c.do(t, `SELECT 1`)
+			require.Equal(t, fault.NotSent, fault.Of(err), "%v", err)
+			require.False(t, c.IsValid())
+		})
+	})
+}
+
+func TestCount(t *testing.T) {
+	for tag, want := range map[string]int64{"UPDATE 1": 1, "INSERT 0 12": 12, "SELECT 1000000": 1_000_000, "SET": 0, "": 0, "DELETE 0": 0} {
+		require.Equal(t, want, count([]byte(tag)), tag)
+	}
+}

@@ -29,9 +29,14 @@ func (l *lanes) runStatements(ctx context.Context, _ *batch.Lane[writing], calls
 		return err
 	}
 	err := l.store.atomically(ctx, func(ctx context.Context, q wire.Querier) error {
+		// For a context that can end, the driver would start a goroutine at each statement, to interrupt it. None of them waits: the transaction has the lock.
+		endless := context.WithoutCancel(ctx)
 		for _, c := range calls {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			w := &c.Val
-			err := w.run(ctx, q, l.set)
+			err := w.run(endless, q, l.set)
 			switch {
 			case err == nil:
 				continue

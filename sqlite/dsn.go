@@ -19,6 +19,9 @@ var defaults = map[string]string{
 	"_txlock":       "immediate", // a transaction that may write takes the lock first, and never fails for a lack of it later
 	"_time_format":  "sqlite",    // sortable, and what SQLite's own functions read
 	"_error_rc":     "1",         // no text of another error in this one's
+	// A page that is written again and again goes from the log to the file less often. With the default of SQLite itself, 1000 pages, commits of many sessions take a
+	// fifth longer.
+	"_pragma": "wal_autocheckpoint(8000)",
 }
 
 // checked are the PRAGMAs for which the driver has a parameter that refuses a value it does not know. SQLite itself

@@ -33,7 +33,7 @@ func init() {
 //
 // Params are PRAGMAs by their names, such as {"synchronous": "extra"}, SQLite's URI parameters (mode, cache, vfs and so
 // on), and the driver's own, which begin with an underscore. Defaults: journal_mode=wal, synchronous=full,
-// busy_timeout=10000 (milliseconds), foreign_keys=on, _txlock=immediate and _time_format=sqlite.
+// wal_autocheckpoint=8000 (pages), busy_timeout=10000 (milliseconds), foreign_keys=on, _txlock=immediate and _time_format=sqlite.
 //
 // Username, Hostname and Port have no meaning here and are ignored. A password is an error, for the file would not be
 // protected by it.

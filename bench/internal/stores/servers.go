@@ -70,7 +70,7 @@ var settings = map[string][][2]string{
 func Settings(kind string) string {
 	switch kind {
 	case SQLite:
-		return "journal_mode=wal synchronous=full busy_timeout=10000 _txlock=immediate; " + strconv.Itoa(sqliteConns) + " connections"
+		return "journal_mode=wal synchronous=full busy_timeout=10000 _txlock=immediate, and of entsession alone its default of wal_autocheckpoint=8000; " + strconv.Itoa(sqliteConns) + " connections"
 	case Redis:
 		return "save='' appendonly=no"
 	}

@@ -92,6 +92,29 @@ func TestArguments(t *testing.T) {
 	})
 }
 
+// A time is in the second that the server puts it in.
+func TestSecond(t *testing.T) {
+	forEach(t, func(t *testing.T, db *dbtest.DB) {
+		on(t, open(t, settings(db)), func(c wire.Direct) {
+			for _, at := range []string{
+				"2026-11-23 12:00:00+00", "2026-11-23 12:00:00.999999+05:30", "2000-01-01 00:00:00+00", "1999-12-31 23:59:59.999999+00", "1969-12-31 23:59:59.5+00",
+			} {
+				_, err := c.RunDirect(deadline(t), 0, `SELECT $1::text::timestamptz, floor(EXTRACT(epoch FROM $1::text::timestamptz))::bigint`, []any{at}, func(r wire.Raw) error {
+					want, err := r.Int(1)
+					require.NoError(t, err)
+					got, err := r.Second(0)
+					require.NoError(t, err)
+					require.Equal(t, want, got, at)
+					_, err = r.Second(1)
+					require.ErrorContains(t, err, "a time in binary was expected")
+					return nil
+				})
+				require.NoError(t, err)
+			}
+		})
+	})
+}
+
 // A statement ends with its context and with its limit, and its connection with it; the one after on the same connection, with neither.
 func TestInterrupt(t *testing.T) {
 	forEach(t, func(t *testing.T, db *dbtest.DB) {

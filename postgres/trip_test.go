@@ -3,6 +3,7 @@ package postgres
 import (
 	"database/sql"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -17,17 +18,18 @@ import (
 )
 
 // onTrip runs f with a connection, on each server.
-func onTrip(t *testing.T, change func(*pgx.ConnConfig), f func(t *testing.T, c *conn)) {
+func onTrip(t *testing.T, f func(t *testing.T, c *conn)) {
 	forEach(t, func(t *testing.T, db *dbtest.DB) {
 		config, err := configure(settings(db))
 		require.NoError(t, err)
-		if change != nil {
-			change(config)
-		}
-		pool := sql.OpenDB(newConnector(config))
-		defer func() { require.NoError(t, pool.Close()) }()
-		on(t, pool, func(direct wire.Direct) { f(t, direct.(*conn)) })
+		onConfig(t, config, func(c *conn) { f(t, c) })
 	})
+}
+
+func onConfig(t *testing.T, config *pgx.ConnConfig, f func(c *conn)) {
+	pool := sql.OpenDB(newConnector(config))
+	defer func() { require.NoError(t, pool.Close()) }()
+	on(t, pool, func(direct wire.Direct) { f(direct.(*conn)) })
 }
 
 func (c *conn) do(t *testing.T, text string) error {
@@ -37,12 +39,13 @@ func (c *conn) do(t *testing.T, text string) error {
 
 // Several statements travel in one trip and in one transaction, each with its own text, arguments and columns.
 func TestEach(t *testing.T) {
-	onTrip(t, nil, func(t *testing.T, c *conn) {
+	onTrip(t, func(t *testing.T, c *conn) {
 		each := func(statement wire.Statement, n int) (got map[int]string, err error) {
 			got = map[int]string{}
 			return got, c.RunEach(deadline(t), time.Minute, n, statement, func(i int, r wire.Raw) error {
-				got[i] += string(r.Bytes(0))
-				return nil
+				v, err := r.Value(0)
+				got[i] += fmt.Sprint(v)
+				return err
 			})
 		}
 		require.NoError(t, c.do(t, `CREATE TEMPORARY TABLE t (n integer UNIQUE)`))
@@ -58,10 +61,10 @@ func TestEach(t *testing.T) {
 			case 3:
 				return `SELECT n::text FROM generate_series(1, 3) AS n`, args
 			}
-			return `SELECT current_setting('lock_timeout') || count(*) FROM t WHERE n = $1::bigint`, append(args, int64(6))
+			return `SELECT count(*) + $1::bigint FROM t WHERE current_setting('lock_timeout') = '250ms'`, append(args, int64(6))
 		}, 5)
 		require.NoError(t, err)
-		require.Equal(t, map[int]string{0: "250ms", 2: "7", 3: "123", 4: "250ms0"}, got)
+		require.Equal(t, map[int]string{0: "250ms", 2: "7", 3: "123", 4: "7"}, got)
 		setting := ""
 		_, err = c.RunDirect(deadline(t), time.Minute, `SELECT current_setting('lock_timeout')`, nil, func(r wire.Raw) error {
 			setting = string(r.Bytes(0))
@@ -82,11 +85,12 @@ func TestEach(t *testing.T) {
 		require.Equal(t, map[int]string{0: "8", 1: "9"}, got)
 
 		// So it does when the rows are refused.
-		refused := errors.New("refused")
+		refused, asked := errors.New("refused"), 0
 		numbers := func(_ int, args []any) (string, []any) {
 			return `SELECT n::text FROM generate_series(1, 1000) AS n`, args
 		}
-		require.Equal(t, refused, c.RunEach(deadline(t), time.Minute, 2, numbers, func(int, wire.Raw) error { return refused }))
+		require.Equal(t, refused, c.RunEach(deadline(t), time.Minute, 2, numbers, func(int, wire.Raw) error { asked++; return refused }))
+		require.Equal(t, 1, asked)
 		require.True(t, c.IsValid())
 
 		// A panic in their midst leaves nothing armed, and a connection that is of no use any more.
@@ -100,21 +104,23 @@ func TestEach(t *testing.T) {
 
 // What the server says besides its answers reaches whoever wants to hear it.
 func TestAsides(t *testing.T) {
-	var heard []string
-	onTrip(t, func(config *pgx.ConnConfig) {
-		heard = nil
+	forEach(t, func(t *testing.T, db *dbtest.DB) {
+		config, err := configure(settings(db))
+		require.NoError(t, err)
+		var heard []string
 		config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { heard = append(heard, n.Severity+" "+n.Message) }
 		config.OnNotification = func(_ *pgconn.PgConn, n *pgconn.Notification) { heard = append(heard, n.Channel+" "+n.Payload) }
 		inner := config.OnPgError
 		config.OnPgError = func(c *pgconn.PgConn, e *pgconn.PgError) bool { heard = append(heard, e.Code); return inner(c, e) }
-	}, func(t *testing.T, c *conn) {
-		require.NoError(t, c.do(t, `LISTEN channel`))
-		require.NoError(t, c.do(t, `NOTIFY channel, 'payload'`))
-		require.NoError(t, c.do(t, `DO $$ BEGIN RAISE WARNING 'look out'; END $$`))
-		require.NoError(t, c.do(t, `SET application_name = 'another'`))
-		require.ErrorContains(t, c.do(t, `SELECT 1 / 0`), "division by zero")
-		require.NoError(t, c.do(t, `SELECT 1`))
-		require.True(t, c.IsValid())
+		onConfig(t, config, func(c *conn) {
+			require.NoError(t, c.do(t, `LISTEN channel`))
+			require.NoError(t, c.do(t, `NOTIFY channel, 'payload'`))
+			require.NoError(t, c.do(t, `DO $$ BEGIN RAISE WARNING 'look out'; END $$`))
+			require.NoError(t, c.do(t, `SET application_name = 'another'`))
+			require.ErrorContains(t, c.do(t, `SELECT 1 / 0`), "division by zero")
+			require.NoError(t, c.do(t, `SELECT 1`))
+			require.True(t, c.IsValid())
+		})
 		require.Equal(t, []string{"channel payload", "WARNING look out", "22012"}, heard)
 	})
 }
@@ -130,7 +136,7 @@ func TestAbandoned(t *testing.T) {
 		"it wants a copy":            {`COPY (SELECT 1) TO STDOUT`, fault.Other},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onTrip(t, nil, func(t *testing.T, c *conn) {
+			onTrip(t, func(t *testing.T, c *conn) {
 				err := c.do(t, test.text)
 				require.Error(t, err)
 				require.Equal(t, test.want, fault.Of(err), "%v", err)
@@ -147,7 +153,7 @@ func TestAbandoned(t *testing.T) {
 		})
 	}
 	t.Run("it can't be written to", func(t *testing.T) {
-		onTrip(t, nil, func(t *testing.T, c *conn) {
+		onTrip(t, func(t *testing.T, c *conn) {
 			require.NoError(t, c.do(t, `SELECT 1`))
 			require.NoError(t, c.Conn.Conn().PgConn().Conn().Close())
 			err := c.do(t, `SELECT 1`)

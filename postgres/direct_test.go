@@ -130,7 +130,7 @@ func TestInterrupt(t *testing.T) {
 			require.NoError(t, err, "the end of a context that is not its own")
 			require.True(t, c.(driver.Validator).IsValid())
 
-			_, err = c.RunDirect(deadline(t), 50*time.Millisecond, `SELECT pg_sleep(60)`, nil, nil)
+			_, err = c.RunDirect(deadline(t), 50*time.Millisecond, `SELECT pg_sleep(600)`, nil, nil)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			require.ErrorContains(t, err, "no answer within 50ms")
 			require.False(t, c.(driver.Validator).IsValid())
@@ -139,18 +139,18 @@ func TestInterrupt(t *testing.T) {
 			ctx, cancel := context.WithCancel(deadline(t))
 			asleep := make(chan error, 1)
 			go func() {
-				_, err := c.RunDirect(ctx, time.Minute, `SELECT pg_sleep(60)`, nil, nil)
+				_, err := c.RunDirect(ctx, time.Minute, `SELECT pg_sleep(600)`, nil, nil)
 				asleep <- err
 			}()
 			admin := db.Super(t)
 			require.Eventually(t, func() bool {
-				return text(t, admin, `SELECT count(*)::text FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active' AND datname = current_database()`) == "1"
+				return text(t, admin, `SELECT count(*)::text FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)' AND state = 'active' AND datname = current_database()`) == "1"
 			}, time.Minute, time.Millisecond)
 			cancel()
 			require.ErrorIs(t, <-asleep, context.Canceled)
 			require.False(t, c.(driver.Validator).IsValid())
 			require.Eventually(t, func() bool {
-				return text(t, admin, `SELECT count(*)::text FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active' AND datname = current_database()`) == "0"
+				return text(t, admin, `SELECT count(*)::text FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)' AND state = 'active' AND datname = current_database()`) == "0"
 			}, time.Minute, time.Millisecond, "the server was told")
 		})
 	})

@@ -34,10 +34,12 @@ const (
 	priceLocking = 400 * time.Microsecond
 	priceSQLite  = 20 * time.Microsecond
 	// changesFill is from how many changes on two batches are better than one, fewLoads and fewChanges how many calls for each processor, and for one more, are
-	// better sent each alone, and maxPipelined up to how many loads are better sent as a statement each, in one trip: measured likewise, PostgreSQL.
+	// better sent each alone, fewSaves how many saves for each, and maxPipelined up to how many loads or saves are better sent as a statement each, in one
+	// trip: measured likewise, PostgreSQL. With fewer saves going alone, those in a mix with loads lose more than saves alone gain.
 	changesFill  = 16
 	fewLoads     = 2
 	fewChanges   = 3
+	fewSaves     = 2
 	maxPipelined = 8
 	// maxSets bounds the lanes for different sets of extra columns; saves with further sets go alone.
 	maxSets = 32
@@ -136,7 +138,7 @@ func newLane[T any](l *lanes, name string, places int, changes bool, run func(co
 		cost, least = priceWriting, 2 // they have the log in common: two batches keep it busy
 		few, fill = fewChanges*(runtime.GOMAXPROCS(0)+1), changesFill
 		if name == "save" && l.set.SaveFirst != "" {
-			few = max(2, runtime.GOMAXPROCS(0))
+			few = fewSaves * runtime.GOMAXPROCS(0)
 		}
 	default:
 		few = fewLoads * (runtime.GOMAXPROCS(0) + 1)

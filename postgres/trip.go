@@ -50,12 +50,13 @@ type unsent struct{ error }
 func (e unsent) Unwrap() error     { return e.error }
 func (e unsent) SafeToRetry() bool { return true }
 
-// trip sends the statements that were added, and gives their rows to one or to many, which gets the number of the statement as well. It returns how many rows the last one changed. If the server has not said at the end that it is ready for more, the connection is closed.
+// trip sends the statements that were added, and gives their rows to one or to many, which gets the number of the statement as well. It returns how many
+// rows the last one changed. If the server has not said at the end that it is ready for more, the connection is closed.
 func (c *conn) trip(pc *pgconn.PgConn, one func(wire.Raw) error, many func(int, wire.Raw) error) (changed int64, err error) {
 	ready := false
 	defer func() {
 		if !ready {
-			abandon(pc)
+			c.abandon(pc)
 		}
 	}()
 	*c.out = append(*c.out, syncing...)
@@ -142,7 +143,8 @@ func count(tag []byte) (n int64) {
 
 // abandon has pgx close a connection of which the server's answer is not known, and ask the server to cancel what it is doing. pgx does so for whoever
 // finds that the connection can't be written to.
-func abandon(pc *pgconn.PgConn) {
+func (c *conn) abandon(pc *pgconn.PgConn) {
+	c.watching.over.Store(true)
 	_ = pc.Conn().SetDeadline(time.Unix(1, 0))
 	_ = pc.Ping(context.Background())
 }

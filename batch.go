@@ -95,11 +95,11 @@ func (s *Store) newLanes(set *stmt.Set) *lanes {
 	}
 	l := &lanes{store: s, set: set, text: set.Together(), create: map[string]*batch.Lane[writing]{}, save: map[string]*batch.Lane[writing]{}}
 	if l.text != nil {
-		l.load, l.check = newLane(l, "load", s.connections(), false, l.runLoad), newLane(l, "check", s.connections(), false, l.runCheck)
+		l.load, l.check = newLane(l, "load", 0, s.connections(), false, l.runLoad), newLane(l, "check", 0, s.connections(), false, l.runCheck)
 		if set.Table.Dialect == dialect.SQLite {
-			l.write = newLane(l, "write", 1, true, l.runStatements)
+			l.write = newLane(l, "write", 0, 1, true, l.runStatements)
 		} else {
-			l.touch, l.remove = newLane(l, "touch", s.connections(), true, l.runTouch), newLane(l, "delete", s.connections(), true, l.runRemove)
+			l.touch, l.remove = newLane(l, "touch", 0, s.connections(), true, l.runTouch), newLane(l, "delete", 0, s.connections(), true, l.runRemove)
 		}
 	}
 	if old != nil {
@@ -123,7 +123,13 @@ func (s *Store) connections() int {
 	return s.cfg.MaxOpenConns
 }
 
-func newLane[T any](l *lanes, name string, places int, changes bool, run func(context.Context, *batch.Lane[T], []*batch.Call[T]) error) *batch.Lane[T] {
+// pipelines tells whether a few saves of a batch are a statement each: see saveEach.
+func (l *lanes) pipelines() bool {
+	pool, ok := l.store.db.(*wire.Pool)
+	return ok && pool.Prepares() && l.set.SaveFirst != "" && l.store.pipelined > 0
+}
+
+func newLane[T any](l *lanes, name string, columns, places int, changes bool, run func(context.Context, *batch.Lane[T], []*batch.Call[T]) error) *batch.Lane[T] {
 	cfg := l.store.cfg
 	var lane *batch.Lane[T]
 	cost, least, few, fill := price, 0, 0, 0
@@ -137,7 +143,7 @@ func newLane[T any](l *lanes, name string, places int, changes bool, run func(co
 	case changes:
 		cost, least = priceWriting, 2 // they have the log in common: two batches keep it busy
 		few, fill = fewChanges*(runtime.GOMAXPROCS(0)+1), changesFill
-		if name == "save" && l.set.SaveFirst != "" {
+		if name == "save" && columns == 0 && l.pipelines() {
 			few = fewSaves * runtime.GOMAXPROCS(0)
 		}
 	default:
@@ -234,7 +240,7 @@ func (l *lanes) forColumns(name string, kind map[string]*batch.Lane[writing], na
 		return lane
 	}
 	if many := text(names); many != nil {
-		lane = newLane(l, name, l.store.connections(), true, run(many, len(names)))
+		lane = newLane(l, name, len(names), l.store.connections(), true, run(many, len(names)))
 	}
 	kind[key] = lane
 	return lane

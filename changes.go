@@ -29,16 +29,17 @@ func (l *lanes) runStatements(ctx context.Context, _ *batch.Lane[writing], calls
 		return err
 	}
 	err := l.store.atomically(ctx, func(ctx context.Context, q wire.Querier) error {
-		// For a context that can end, the driver would start a goroutine at each statement, to interrupt it. None of them waits: the transaction has the lock.
-		endless := context.WithoutCancel(ctx)
+		// For a context that can end, the driver starts a goroutine at each statement, to interrupt it. Once the first has the lock, none waits any more.
+		life, endless := ctx, context.WithoutCancel(ctx)
 		for _, c := range calls {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
 			w := &c.Val
-			err := w.run(endless, q, l.set)
+			err := w.run(life, q, l.set)
 			switch {
 			case err == nil:
+				life = endless
 				continue
 			case !rows(err):
 				return err
@@ -206,15 +207,14 @@ func (l *lanes) runSave(many *stmt.Many, columns int) func(context.Context, *bat
 	}
 }
 
-// saveEach runs Save once for each session, in one trip and one transaction: for a few of them that costs the server less than one statement over arrays. The
+// saveEach runs Save once for each session, in one trip, and in one transaction unless a pooler makes several of it: for a few of them that costs the server less than one statement over arrays. The
 // error is driver.ErrSkip if there are too many, or it can't be done.
 func (l *lanes) saveEach(ctx context.Context, unique []*batch.Call[writing]) error {
-	pool, ok := l.store.db.(*wire.Pool)
-	if !ok || l.set.SaveFirst == "" || len(unique) > l.store.pipelined {
+	if !l.pipelines() || len(unique) > l.store.pipelined {
 		return driver.ErrSkip
 	}
 	later := l.set.Save(nil)
-	return pool.Each(ctx, len(unique), func(i int, args []any) (string, []any) {
+	return l.store.db.(*wire.Pool).Each(ctx, len(unique), func(i int, args []any) (string, []any) {
 		text := later
 		if i == 0 {
 			text = l.set.SaveFirst

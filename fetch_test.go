@@ -112,7 +112,7 @@ func TestFewTogether(t *testing.T) {
 	}
 }
 
-// TestFewSavedTogether: likewise a few saves. One that waits for a row holds up its neighbours for no longer than patience, and one that fails takes the
+// TestFewSavedTogether: likewise a few saves. One that waits for a row does so for no longer than patience, and one that fails takes the
 // others back with it: the calls are then sent alone.
 func TestFewSavedTogether(t *testing.T) {
 	t.Parallel()

@@ -95,8 +95,10 @@ func (s *Store) saveOn(ctx context.Context, tx wire.Querier, set *stmt.Set, sess
 		switch {
 		case err != nil:
 			return &undone{err} // ErrNotFound among them; this attempt wrote nothing
-		case a.unsure && set.Table.HasVersion && now.version == version:
-			timeout = now.timeout // an attempt that lost its answer wrote it
+		case set.Table.HasVersion && now.version == version:
+			// The version is random: an attempt wrote it that lost its answer, or a batch that failed where a trip is not one transaction (some poolers
+			// and relatives of PostgreSQL end one with each statement).
+			timeout = now.timeout
 		case a.unsure:
 			return a.unknown("the session was changed again since")
 		default:

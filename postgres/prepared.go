@@ -87,51 +87,52 @@ func (c *conn) encode(types []uint32, args []any) bool {
 	*c.buffer = b
 	c.ends, c.formats = c.ends[:0], c.formats[:0]
 	for i, a := range args {
-		format := int16(pgtype.BinaryFormatCode)
-		switch a := a.(type) {
-		case string: // in text, of any type: as pgx has it
-			b, format = append(b, a...), pgtype.TextFormatCode
-		case *string:
-			b, format = append(b, *a...), pgtype.TextFormatCode
-		case int64:
-			if types[i] != pgtype.Int8OID {
-				return false
-			}
-			b = binary.BigEndian.AppendUint64(b, uint64(a))
-		case *int64:
-			if types[i] != pgtype.Int8OID {
-				return false
-			}
-			b = binary.BigEndian.AppendUint64(b, uint64(*a))
-		case []string:
-			element, ok := textArrays[types[i]]
-			if !ok {
-				return false
-			}
-			b = appendArray(b, element, len(a))
-			for _, s := range a {
-				b = append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
-			}
-		case []int64:
-			if types[i] != pgtype.Int8ArrayOID {
-				return false
-			}
-			b = appendArray(b, pgtype.Int8OID, len(a))
-			for _, n := range a {
-				b = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(b, 8), uint64(n))
-			}
-		default:
+		encoded, format, ok := appendArg(b, types[i], a)
+		*c.buffer = encoded // also if it is of no use: see forget
+		if !ok {
 			return false
 		}
+		b = encoded
 		c.ends, c.formats = append(c.ends, len(b)), append(c.formats, format)
 	}
-	*c.buffer, c.values = b, c.values[:0]
+	c.values = c.values[:0]
 	start := 0
 	for _, end := range c.ends {
 		c.values = append(c.values, b[start:end:end])
 		start = end
 	}
 	return true
+}
+
+// appendArg appends one; false: it is not known here.
+func appendArg(b []byte, oid uint32, a any) ([]byte, int16, bool) {
+	switch a := a.(type) {
+	case string: // in text, of any type: as pgx has it
+		return append(b, a...), pgtype.TextFormatCode, true
+	case *string:
+		return append(b, *a...), pgtype.TextFormatCode, true
+	case int64:
+		return binary.BigEndian.AppendUint64(b, uint64(a)), pgtype.BinaryFormatCode, oid == pgtype.Int8OID
+	case *int64:
+		return binary.BigEndian.AppendUint64(b, uint64(*a)), pgtype.BinaryFormatCode, oid == pgtype.Int8OID
+	case []string:
+		element, ok := textArrays[oid]
+		if !ok {
+			return b, 0, false
+		}
+		b = appendArray(b, element, len(a))
+		for _, s := range a {
+			b = append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
+		}
+		return b, pgtype.BinaryFormatCode, true
+	case []int64:
+		b = appendArray(b, pgtype.Int8OID, len(a))
+		for _, n := range a {
+			b = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(b, 8), uint64(n))
+		}
+		return b, pgtype.BinaryFormatCode, oid == pgtype.Int8ArrayOID
+	}
+	return b, 0, false
 }
 
 // textArrays are array types by OID, and their elements'.

@@ -16,7 +16,8 @@ import (
 // write, lest client and server each wait for the other to read, and keep a description of the answer for each statement: of a load alone, that is a sixth of what
 // the client spends, so the messages are sent and read here, with pgx's encoding of them (package pgproto3; postgresql.org/docs/current/protocol-flow.html,
 // "Extended Query"). Neither side can have to wait for the other to read: the server answers a statement when it has all of it, and of several either they
-// or their answers are short enough to lie in the buffers between (see wire.Pool.Each).
+// or their answers are short enough to lie in the buffers between (see wire.Pool.Each). Notices could fill those, if triggers raised hundreds of kilobytes: that
+// would end with the statement's limit.
 
 // What follows each Bind, and the last one.
 var (
@@ -32,16 +33,30 @@ func must(b []byte, err error) []byte {
 }
 
 // add puts the statement whose arguments have been encoded into the next trip.
-func (c *conn) add(p *prepared) (err error) {
+func (c *conn) add(p *prepared) error {
 	if c.out == nil {
 		c.out = buffers.Get().(*[]byte)
 	}
+	*c.out = grown(*c.out, len(*c.buffer)+len(p.Name)+8*len(c.values)+2*len(p.formats)+64)
 	c.message = pgproto3.Bind{PreparedStatement: p.Name, ParameterFormatCodes: c.formats, Parameters: c.values, ResultFormatCodes: p.formats}
-	*c.out, err = c.message.Encode(*c.out)
+	out, err := c.message.Encode(*c.out)
 	c.message = pgproto3.Bind{}
-	*c.out = append(*c.out, execute...)
+	if err != nil {
+		return err
+	}
+	*c.out = append(out, execute...)
 	c.added = append(c.added, p)
-	return err
+	return nil
+}
+
+// grown is b with room for n bytes more. Should that be another array, nothing is left in this one: it may have been a secret.
+func grown(b []byte, n int) []byte {
+	if cap(b)-len(b) >= n {
+		return b
+	}
+	larger := append(make([]byte, 0, max(2*cap(b), len(b)+n, 512)), b...)
+	clear(b)
+	return larger
 }
 
 // unsent is the error of a write of which nothing has left.
@@ -82,7 +97,7 @@ func (c *conn) trip(pc *pgconn.PgConn, one func(wire.Raw) error, many func(int, 
 		case *pgproto3.BindComplete:
 		case *pgproto3.DataRow:
 			if done == n {
-				fail(errors.New("the server sent more answers than there were statements"))
+				fail(fmt.Errorf("more answers came than there were statements: %w", errBroke))
 				return 0, err
 			}
 			c.row.fields, c.row.values = c.added[done].fields, m.Values
@@ -96,10 +111,15 @@ func (c *conn) trip(pc *pgconn.PgConn, one func(wire.Raw) error, many func(int, 
 		case *pgproto3.CommandComplete:
 			changed = count(m.CommandTag)
 			done++
+		case *pgproto3.EmptyQueryResponse:
+			done++
 		case *pgproto3.ErrorResponse:
 			e := pgconn.ErrorResponseToPgError(m)
 			fail(e)
-			if on := c.connector.config.OnPgError; on != nil && !on(pc, e) {
+			if on := c.connector.config.OnPgError; on != nil && !on(pc, e) { // the server is about to close it
+				c.watching.over.Store(true)
+				_ = pc.Conn().SetDeadline(time.Unix(1, 0)) // nothing is left to be said
+				_ = pc.Close(context.Background())
 				return 0, err
 			}
 		case *pgproto3.ReadyForQuery:
@@ -107,7 +127,7 @@ func (c *conn) trip(pc *pgconn.PgConn, one func(wire.Raw) error, many func(int, 
 				fail(errors.New("the statement left a transaction open"))
 			}
 			if done != n {
-				fail(fmt.Errorf("%d answers came to %d statements", done, n))
+				fail(fmt.Errorf("%d answers came to %d statements: %w", done, n, errBroke))
 			}
 			if err != nil {
 				return 0, err
@@ -123,7 +143,7 @@ func (c *conn) trip(pc *pgconn.PgConn, one func(wire.Raw) error, many func(int, 
 			}
 		case *pgproto3.ParameterStatus: // of no matter to anything here
 		default:
-			fail(fmt.Errorf("the server sent a %T out of turn", m))
+			fail(fmt.Errorf("the server sent a %T out of turn: %w", m, errBroke))
 			return 0, err
 		}
 	}
@@ -141,10 +161,11 @@ func count(tag []byte) (n int64) {
 	return n
 }
 
-// abandon has pgx close a connection of which the server's answer is not known, and ask the server to cancel what it is doing. pgx does so for whoever
-// finds that the connection can't be written to.
+// abandon has pgx close a connection of which it is not known what the server says next, and ask the server to cancel what it is doing. pgx does so with a
+// pipeline that is closed before its end, and writes nothing for it that the network would have to take.
 func (c *conn) abandon(pc *pgconn.PgConn) {
 	c.watching.over.Store(true)
-	_ = pc.Conn().SetDeadline(time.Unix(1, 0))
-	_ = pc.Ping(context.Background())
+	p := pc.StartPipeline(context.Background())
+	p.SendFlushRequest()
+	_ = p.Close() // it says that the end is missing
 }

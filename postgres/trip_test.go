@@ -133,7 +133,7 @@ func TestAbandoned(t *testing.T) {
 	}{
 		"the server ends it":         {`SELECT pg_terminate_backend(pg_backend_pid())`, fault.Lost},
 		"a transaction is left open": {`BEGIN`, fault.Other},
-		"it wants a copy":            {`COPY (SELECT 1) TO STDOUT`, fault.Other},
+		"it wants a copy":            {`COPY (SELECT 1) TO STDOUT`, fault.Lost},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onTrip(t, func(t *testing.T, c *conn) {

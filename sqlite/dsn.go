@@ -19,10 +19,11 @@ var defaults = map[string]string{
 	"_txlock":       "immediate", // a transaction that may write takes the lock first, and never fails for a lack of it later
 	"_time_format":  "sqlite",    // sortable, and what SQLite's own functions read
 	"_error_rc":     "1",         // no text of another error in this one's
-	// A page that is written again and again goes from the log to the file less often. With the default of SQLite itself, 1000 pages, commits of many sessions take a
-	// fifth longer.
-	"_pragma": "wal_autocheckpoint(8000)",
 }
+
+// checkpoint is how many pages the log has before they go to the file: one that is written again and again goes there less often. With the default of
+// SQLite itself, 1000 pages, commits of many sessions take a fifth longer.
+const checkpoint = "wal_autocheckpoint(8000)"
 
 // checked are the PRAGMAs for which the driver has a parameter that refuses a value it does not know. SQLite itself
 // ignores it.
@@ -53,6 +54,8 @@ func params(given map[string]string) (url.Values, error) {
 		switch {
 		case name == "mode" && value == "memory":
 			return nil, errors.New("mode: for a database in memory, name it \":memory:\" as the database")
+		case name == "_pragma": // beside the others
+			query.Add(name, value)
 		case strings.HasPrefix(name, "_"), slices.Contains(uriParams, name):
 			query.Set(name, value)
 		case !slices.Contains(checked, name) && !slices.Contains(pragmas, name):
@@ -67,6 +70,9 @@ func params(given map[string]string) (url.Values, error) {
 		default:
 			query.Add("_pragma", name+"("+value+")")
 		}
+	}
+	if _, ok := given["wal_autocheckpoint"]; !ok && !strings.Contains(given["_pragma"], "wal_autocheckpoint") { // of two, the driver runs the one it sorts last
+		query.Add("_pragma", checkpoint)
 	}
 	return query, nil
 }

@@ -75,6 +75,22 @@ func TestParams(t *testing.T) {
 	} {
 		require.Equal(t, want, text(t, pool, `PRAGMA `+pragma), pragma)
 	}
+	for _, test := range []struct {
+		params                map[string]string
+		autocheckpoint, cache string
+	}{
+		{nil, "8000", "-2000"},
+		{map[string]string{"wal_autocheckpoint": "77", "cache_size": "-4000"}, "77", "-4000"},
+		{map[string]string{"wal_autocheckpoint": "9000"}, "9000", "-2000"},
+		{map[string]string{"_pragma": "wal_autocheckpoint(77)", "cache_size": "-4000"}, "77", "-4000"},
+		{map[string]string{"_pragma": "cache_size(-4000)"}, "8000", "-4000"},
+	} {
+		for range 4 { // in whatever order
+			pool := open(t, backend.Settings{Database: filepath.Join(t.TempDir(), "d"), Params: test.params})
+			require.Equal(t, test.autocheckpoint, text(t, pool, `PRAGMA wal_autocheckpoint`), "%v", test.params)
+			require.Equal(t, test.cache, text(t, pool, `PRAGMA cache_size`), "%v", test.params)
+		}
+	}
 	dotfile := open(t, backend.Settings{Database: filepath.Join(t.TempDir(), "d"), Params: map[string]string{"vfs": "unix-dotfile", "journal_mode": "delete"}})
 	_, err := dotfile.Exec(`CREATE TABLE t (n int)`)
 	require.NoError(t, err)

@@ -45,7 +45,7 @@ func New(t *Table, p Policy) *Set {
 	columns := s.columns()
 	s.Load = s.text(func(b *sql.Builder) { b.WriteString("SELECT " + columns + s.from()); s.whereLive(b) })
 	s.Fetch = s.fetch(columns)
-	if t.Dialect == dialect.Postgres && t.HasVersion {
+	if t.Dialect == dialect.Postgres && t.Types[Version] == "INT8" { // as connections send it
 		s.SaveFirst = s.saving(nil, " AND "+Patience)
 	}
 	s.Lock = s.Load

@@ -37,7 +37,7 @@ type Statement func(i int, args []any) (text string, _ []any)
 type Direct interface {
 	IsDirect() bool // false: RunDirect gives driver.ErrSkip
 	RunDirect(ctx context.Context, limit time.Duration, text string, args []any, each func(Raw) error) (int64, error)
-	Prepares() bool // statements, to be sent by name; false: RunEach gives driver.ErrSkip
+	Prepares() bool // whether it prepares statements and sends them by name; false: RunEach gives driver.ErrSkip
 	// RunEach runs n statements: see Pool.Each. driver.ErrSkip: none was sent, they can't be.
 	RunEach(ctx context.Context, limit time.Duration, n int, statement Statement, each func(int, Raw) error) error
 }

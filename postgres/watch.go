@@ -30,8 +30,8 @@ type watch struct {
 }
 
 const (
-	// look is how often. The end of a context may be noticed two of them late.
-	look = 5 * time.Millisecond
+	// look is how often: a timer costs a process that has little to do more than a statement. The end of a context may be noticed two of them late.
+	look = 20 * time.Millisecond
 	// little is the time in which that would matter.
 	little = 100 * time.Millisecond
 )

@@ -21,7 +21,7 @@ func TestDeferredTransactions(t *testing.T) {
 	db := kind.New(t)
 	cfg := storeConfig(kind, db)
 	cfg.Params = map[string]string{"_txlock": "deferred", "busy_timeout": "60000"}
-	cfg.StatementTimeout = 300 * time.Millisecond
+	cfg.StatementTimeout = 2 * time.Second
 	store := opened(t, cfg)
 	other, err := sql.Open("sqlite", db.File+"?_busy_timeout=60000&_txlock=immediate")
 	require.NoError(t, err)

@@ -32,7 +32,7 @@ func TestTripOfSeveralTransactions(t *testing.T) {
 	require.NoError(t, err)
 	var wg sync.WaitGroup
 	var over atomic.Bool
-	const refused = 30
+	const refused = 150
 	for i := range 8 {
 		wg.Go(func() {
 			s, err := store.Create(t.Context(), []byte("x"))

@@ -207,8 +207,8 @@ func (l *lanes) runSave(many *stmt.Many, columns int) func(context.Context, *bat
 	}
 }
 
-// saveEach runs Save once for each session, in one trip, and in one transaction unless a pooler makes several of it: for a few of them that costs the server less than one statement over arrays. The
-// error is driver.ErrSkip if there are too many, or it can't be done.
+// saveEach runs Save once for each session, in one trip, and in one transaction unless a pooler makes several of it: for a few of them that costs the server
+// less than one statement over arrays. The error is driver.ErrSkip if there are too many, or it can't be done.
 func (l *lanes) saveEach(ctx context.Context, unique []*batch.Call[writing]) error {
 	if !l.pipelines() || len(unique) > l.store.pipelined {
 		return driver.ErrSkip

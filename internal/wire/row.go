@@ -66,16 +66,12 @@ func (r Row) Int(i int) (int64, error) {
 	}
 }
 
-// Second is the second that a point in time is in, as Unix counts.
+// Second is the second that a point in time is in, as Unix counts: of a Raw row only, as others go by settings.
 func (r Row) Second(i int) (int64, error) {
-	if r.raw != nil {
-		return r.raw.Second(r.first + i)
+	if r.raw == nil {
+		return 0, fmt.Errorf("a time in binary was expected, not a %T", r.values[r.first+i])
 	}
-	t, ok := r.values[r.first+i].(time.Time)
-	if !ok {
-		return 0, fmt.Errorf("a time was expected, not a %T", r.values[r.first+i])
-	}
-	return t.Unix(), nil
+	return r.raw.Second(r.first + i)
 }
 
 // Is tells whether a text is that one. NULL is none.

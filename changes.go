@@ -79,6 +79,10 @@ func (w *writing) run(ctx context.Context, q wire.Querier, set *stmt.Set) error 
 			return w.event.fill(set, row, 1)
 		})
 	}
+	if wrote, err := w.kept.run(ctx, q); wrote || err != nil {
+		w.ok, w.timeout = wrote, w.kept.timeout
+		return err
+	}
 	if w.rows {
 		return q.Query(ctx, w.text, w.args, func(row wire.Row) (err error) {
 			w.ok = true

@@ -13,6 +13,7 @@ import (
 type lone struct {
 	args []any
 	row  stmt.Row // what args point to
+	kept kept     // goes before it
 
 	set    *stmt.Set
 	sess   *Session // the row is a whole session

@@ -156,8 +156,17 @@ func (p *put) update(ctx context.Context, set *stmt.Set, names []string, row stm
 			row.Stored = p.loaded.stored
 		}
 	}
-	timeout, ok, err := p.send(ctx, set, names, row, nil, a, set.Commits().Update(names, p.guarded), func(row *stmt.Row) []any {
-		return set.Commits().UpdateArgs(nil, row, set.Over(p.lifetime), p.guarded, &s.cfg.Application)
+	var keep string
+	if p.loaded != nil {
+		row.Kept = p.loaded.timeout
+		keep = set.Commits().UpdateKept(names, p.guarded)
+	}
+	timeout, ok, err := p.send(ctx, set, names, row, nil, a, set.Commits().Update(names, p.guarded), func(row *stmt.Row) ([]any, kept) {
+		life, k := set.Over(p.lifetime), kept{}
+		if keep != "" {
+			k = kept{keep, set.Commits().UpdateKeptArgs(nil, row, life, p.guarded, &s.cfg.Application), row.Kept}
+		}
+		return set.Commits().UpdateArgs(nil, row, life, p.guarded, &s.cfg.Application), k
 	})
 	if err != nil || ok {
 		return timeout, err
@@ -181,8 +190,8 @@ func (p *put) update(ctx context.Context, set *stmt.Set, names []string, row stm
 func (p *put) insert(ctx context.Context, set *stmt.Set, names []string, row stmt.Row, a attempt) (int64, error) {
 	s := p.store
 	e := s.creation(row.Key, p.sess.staged)
-	timeout, ok, err := p.send(ctx, set, names, row, e, a, set.Commits().Insert(names), func(row *stmt.Row) []any {
-		return set.Commits().InsertArgs(nil, row, set.Over(p.lifetime), &s.cfg.Application)
+	timeout, ok, err := p.send(ctx, set, names, row, e, a, set.Commits().Insert(names), func(row *stmt.Row) ([]any, kept) {
+		return set.Commits().InsertArgs(nil, row, set.Over(p.lifetime), &s.cfg.Application), kept{}
 	})
 	duplicate := err != nil && set.Table.Dialect == dialect.MySQL && fault.Of(err) == fault.Duplicate
 	if err != nil && !duplicate {
@@ -215,12 +224,12 @@ func (p *put) insert(ctx context.Context, set *stmt.Set, names []string, row stm
 }
 
 // send sends a statement for one row: in SQLite's next transaction, or by itself.
-func (p *put) send(ctx context.Context, set *stmt.Set, names []string, row stmt.Row, e *Event, a attempt, text string, args func(*stmt.Row) []any) (timeout int64, ok bool, err error) {
+func (p *put) send(ctx context.Context, set *stmt.Set, names []string, row stmt.Row, e *Event, a attempt, text string, args func(*stmt.Row) ([]any, kept)) (timeout int64, ok bool, err error) {
 	s := p.store
 	lone := func() error {
 		one := newLone()
 		defer one.release()
-		one.args = append(one.args, args(&row)...)
+		one.args, one.kept = args(&row)
 		err := s.write(ctx, func() (err error) {
 			timeout, ok, err = one.answer(ctx, s.db, set, text)
 			return err
@@ -236,7 +245,9 @@ func (p *put) send(ctx context.Context, set *stmt.Set, names []string, row stmt.
 		err = lone()
 		return timeout, ok, err
 	}
-	w, batched, err := ride(ctx, l.write, writing{row: own, event: e, text: text, args: args(&own), rows: true}, size(row), lone)
+	w := writing{row: own, event: e, text: text, rows: true}
+	w.args, w.kept = args(&own)
+	w, batched, err := ride(ctx, l.write, w, size(row), lone)
 	if batched {
 		s.batched(ctx)
 		return w.timeout, w.ok, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/entsession/entsession/internal/batch"
 	"github.com/entsession/entsession/internal/stmt"
+	"github.com/entsession/entsession/internal/wire"
 )
 
 // writing is a call that changes one session.
@@ -19,6 +20,7 @@ type writing struct {
 	text string // SQLite: the statement
 	args []any
 	rows bool // it answers with a row
+	kept kept
 
 	event *Event // to be told of once it is committed; nil: none
 
@@ -106,6 +108,9 @@ func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch
 		var text string
 		var answers bool
 		text, one.args, answers = k.lone(set, names, one.args, &one.row, &s.cfg.Application)
+		if k == saving {
+			one.kept = keptBySave(set, names, &one.row, &s.cfg.Application)
+		}
 		err := s.write(ctx, func() (err error) {
 			switch {
 			case answers:
@@ -135,6 +140,9 @@ func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch
 	if lane == l.write {
 		own := w.row // the arguments point into it
 		w.text, w.args, w.rows = k.lone(set, names, nil, &own, &s.cfg.Application)
+		if k == saving {
+			w.kept = keptBySave(set, names, &own, &s.cfg.Application)
+		}
 	}
 	w, batched, err := ride(ctx, lane, w, size(row), lone)
 	if batched {
@@ -142,6 +150,29 @@ func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch
 		return w.timeout, w.ok, err
 	}
 	return timeout, ok, err
+}
+
+// kept is a statement that goes before another: it writes the row if its timeout stays as it was loaded. The zero one is none.
+type kept struct {
+	text    string
+	args    []any
+	timeout int64
+}
+
+func keptBySave(set *stmt.Set, names []string, row *stmt.Row, application *string) (k kept) {
+	if text := set.SaveKept(names); text != "" && row.Kept > 0 {
+		k = kept{text, set.LoneSaveKeptArgs(nil, row, application), row.Kept}
+	}
+	return k
+}
+
+// run tells whether it wrote the row.
+func (k *kept) run(ctx context.Context, q wire.Querier) (bool, error) {
+	if k.text == "" {
+		return false, nil
+	}
+	n, err := exec(ctx, q, k.text, k.args)
+	return n > 0, err
 }
 
 // removeTelling runs a Delete that is to be told of.

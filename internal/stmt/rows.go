@@ -15,6 +15,7 @@ type Row struct {
 	Version int64
 	Guard   int64 // the version that a Save requires
 	Stored  any   // the guard in a table without a version: the payload as it was
+	Kept    int64 // the timeout as it was loaded, see SaveKept; 0: not known
 	Values  []any // of the extra columns; on PostgreSQL elements of array literals, see Element
 }
 

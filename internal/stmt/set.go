@@ -252,15 +252,20 @@ func (s *Set) columns() string {
 
 // state is what Check reads.
 func (s *Set) state() string {
-	ahead := s.q(Timeout) + " >= " + s.target()
-	if capped := s.capped(s.q(Timeout)); capped != s.q(Timeout) {
-		ahead += " AND " + s.q(Timeout) + " = " + capped // or the absolute lifetime was made shorter since
-	}
-	out := "CASE WHEN " + ahead + " THEN 0 ELSE 1 END, " + s.q(Timeout)
+	out := "CASE WHEN " + s.fresh() + " THEN 0 ELSE 1 END, " + s.q(Timeout)
 	if s.Table.HasVersion {
 		out += ", " + s.q(Version)
 	}
 	return out
+}
+
+// fresh is the condition that no renewal is due: renewed would leave the timeout as it is.
+func (s *Set) fresh() string {
+	cond := s.q(Timeout) + " >= " + s.target()
+	if capped := s.capped(s.q(Timeout)); capped != s.q(Timeout) {
+		cond += " AND " + s.q(Timeout) + " = " + capped // or the absolute lifetime was made shorter since
+	}
+	return cond
 }
 
 func (s *Set) from() string { return " FROM " + s.Table.Ident() }

@@ -1,0 +1,80 @@
+package stmt
+
+import (
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+)
+
+// SQLite deletes and adds the index entries of every column that an UPDATE names, also if it stays what it was, and collects what RETURNING gives in a table
+// of its own. Most writes leave the timeout alone (see Policy.Touch). So SQLite is first given a statement for just those: it names neither, and is
+// for a row that still has the timeout it was loaded with. Where it finds none, the one that renews and answers follows, which alone tells why.
+
+// SaveKept is Save of a session whose timeout stays as it was loaded. Arguments: those of Save, and that timeout. It answers with how many rows it wrote. It
+// is SQLite's; "" elsewhere.
+func (s *Set) SaveKept(columns []string) string {
+	if s.Table.Dialect != dialect.SQLite {
+		return ""
+	}
+	return cached(&s.save, append([]string{"\x00kept"}, columns...), func() string {
+		return s.text(func(b *sql.Builder) {
+			s.keeping(b, columns, true)
+			b.WriteString(" AND " + s.fresh())
+		})
+	})
+}
+
+// LoneSaveKeptArgs appends the arguments of SaveKept. All but the last are those of Save.
+func (s *Set) LoneSaveKeptArgs(args []any, r *Row, application *string) []any {
+	return append(s.LoneSaveArgs(args, r, application), &r.Kept)
+}
+
+// UpdateKept is to Update what SaveKept is to Save. Arguments: UpdateKeptArgs.
+func (c Commits) UpdateKept(columns []string, guarded bool) string {
+	s, kind := c.set, "commit kept"
+	if guarded {
+		kind = "guarded commit kept"
+	}
+	if s.Table.Dialect != dialect.SQLite {
+		return ""
+	}
+	return c.cached(kind, columns, func(b *sql.Builder) {
+		s.keeping(b, columns, guarded)
+		b.WriteString(" AND ")
+		s.within(b)
+	})
+}
+
+// UpdateKeptArgs appends the arguments of UpdateKept.
+func (c Commits) UpdateKeptArgs(args []any, r *Row, l Lifetime, guarded bool, application *string) []any {
+	args = append(args, &r.Text)
+	if c.set.Table.HasVersion {
+		args = append(args, &r.Version)
+	}
+	args = c.set.Key(append(args, r.Values...), &r.Key, application)
+	switch {
+	case !guarded:
+	case c.set.Table.HasVersion:
+		args = append(args, &r.Guard)
+	default:
+		args = append(args, r.Stored)
+	}
+	args = append(args, &r.Kept)
+	return l.args(args)[:len(args)+2]
+}
+
+// keeping writes data, version and columns of a live session that has the timeout given.
+func (s *Set) keeping(b *sql.Builder, columns []string, guarded bool) {
+	b.WriteString("UPDATE " + s.Table.Ident() + " SET " + s.q(Data) + " = ").Arg(placeholder)
+	if s.Table.HasVersion {
+		b.WriteString(", " + s.q(Version) + " = ").Arg(placeholder)
+	}
+	for _, c := range columns {
+		b.WriteString(", " + s.q(c) + " = ").Arg(placeholder)
+	}
+	s.whereLive(b)
+	if guarded {
+		b.WriteString(" AND ")
+		s.guard(b)
+	}
+	b.WriteString(" AND " + s.q(Timeout) + " = ").Arg(placeholder)
+}

@@ -18,7 +18,9 @@ func TestKept(t *testing.T) {
 	t.Parallel()
 	for _, alone := range []bool{true, false} {
 		for name, write := range map[string]func(*commitEnv, *entsession.Session) (*entsession.Session, error){
-			"Save": func(e *commitEnv, s *entsession.Session) (*entsession.Session, error) { return s, e.store.Save(e.Context(), s) },
+			"Save": func(e *commitEnv, s *entsession.Session) (*entsession.Session, error) {
+				return s, e.store.Save(e.Context(), s)
+			},
 			"SaveColumns": func(e *commitEnv, s *entsession.Session) (*entsession.Session, error) {
 				return s, e.store.Save(e.Context(), s, entsession.Set(session.FieldSubject, "ann"))
 			},

@@ -34,12 +34,15 @@ func (l *lanes) saveLocked(ctx context.Context, many *stmt.Many, columns int, un
 		if len(rows) == 0 {
 			return errNothing
 		}
+		if columns == 0 { // what binds values of the application's columns is to be the same, alone and in a batch
+			q, rows = even(ctx, q, rows, stmt.Row{Key: rows[len(rows)-1].Key})
+		}
 		n, err := exec(ctx, q, many.Text(len(rows)), l.set.SaveArgs(many, rows, columns, l.store.cfg.Application, at))
 		if err != nil {
 			return err
 		}
-		if n != int64(len(rows)) {
-			return fmt.Errorf("%d of %d locked rows were written", n, len(rows))
+		if n != int64(len(writers)) {
+			return fmt.Errorf("%d of %d locked rows were written", n, len(writers))
 		}
 		return nil
 	})
@@ -125,7 +128,9 @@ func (l *lanes) lock(ctx context.Context, q wire.Querier, unique []*batch.Call[w
 	for _, c := range unique {
 		c.Alone()
 	}
-	return q.Query(ctx, l.text.Lock.Text(len(unique)), l.set.KeyArgs(nil, keysOf(unique), l.store.cfg.Application), func(row wire.Row) error {
+	keys := keysOf(unique)
+	q, keys = even(ctx, q, keys, keys[len(keys)-1])
+	return q.Query(ctx, l.text.Lock.Text(len(keys)), l.set.KeyArgs(nil, keys, l.store.cfg.Application), func(row wire.Row) error {
 		c, ok := seen(unique, row)
 		if !ok {
 			return nil
@@ -148,4 +153,21 @@ func (l *lanes) lock(ctx context.Context, q wire.Querier, unique []*batch.Call[w
 		f(c, timeout, now, version)
 		return nil
 	})
+}
+
+// even prepares for a statement over a batch that its connection keeps prepared. There is one for each power of two, or there would be hundreds: a smaller batch
+// is filled up with what names its last member again, which changes nothing (an id in a list twice is one row, and of a CASE the first WHEN counts).
+func even[T any](ctx context.Context, q wire.Querier, members []T, again T) (wire.Querier, []T) {
+	q, keeps := wire.Kept(ctx, q)
+	if !keeps {
+		return q, members
+	}
+	size := 4
+	for size < len(members) {
+		size *= 2
+	}
+	for len(members) < size {
+		members = append(members, again)
+	}
+	return q, members
 }

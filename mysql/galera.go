@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/entsession/entsession/internal/guard"
 )
 
 // connector is the driver's. On a node of a Galera cluster it sees to it that every statement knows of all that was committed at any node
@@ -53,6 +55,13 @@ func join(ctx context.Context, conn driver.Conn) error {
 	set := fmt.Sprintf("SET SESSION wsrep_sync_wait = @@GLOBAL.wsrep_sync_wait | %d", readsAndWrites)
 	_, err = conn.(driver.ExecerContext).ExecContext(ctx, set, nil)
 	return err
+}
+
+// keeps is for servers whose prepared statements are known to take the statements of batches as they are. MySQL, since 8.0.22, gives a placeholder a type when
+// the statement is prepared, and may give another one than the value has.
+func keeps(ctx context.Context, conn guard.Conn) (bool, error) {
+	version, err := show(ctx, conn, "VARIABLES", "version")
+	return strings.Contains(strings.ToLower(version), "mariadb"), err
 }
 
 // notReady is the error of every statement on such a node (ER_UNKNOWN_COM_ERROR).

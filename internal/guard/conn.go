@@ -24,6 +24,8 @@ type conn struct {
 	unused    bool // since it was made
 	bad       bool // not to be used again
 
+	kept kept // see kept.go
+
 	tx    driver.Tx       // the open transaction, see stmt.go
 	txCtx context.Context // what it was begun with
 }

@@ -151,6 +151,7 @@ func (p *Pool) take(ctx context.Context, f func(*Conn) error) (err error) {
 			return fmt.Errorf("the driver's %T can do too little", raw)
 		}
 		c.checker, _ = raw.(driver.NamedValueChecker)
+		c.keeper, _ = raw.(Keeper)
 		if c.direct, ok = raw.(Direct); ok && !p.direct.Load() {
 			p.direct.Store(c.direct.IsDirect())
 			p.prepares.Store(c.direct.Prepares())
@@ -172,6 +173,7 @@ type Conn struct {
 	raw     full
 	checker driver.NamedValueChecker
 	direct  Direct        // nil if it is none
+	keeper  Keeper        // nil if it is none
 	limit   time.Duration // of a statement
 	args    []driver.NamedValue
 	row     []driver.Value

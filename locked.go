@@ -35,7 +35,7 @@ func (l *lanes) saveLocked(ctx context.Context, many *stmt.Many, columns int, un
 			return errNothing
 		}
 		if columns == 0 { // what binds values of the application's columns is to be the same, alone and in a batch
-			q, rows = even(ctx, q, rows, stmt.Row{Key: rows[len(rows)-1].Key})
+			q, rows = even(q, rows, stmt.Row{Key: rows[len(rows)-1].Key})
 		}
 		n, err := exec(ctx, q, many.Text(len(rows)), l.set.SaveArgs(many, rows, columns, l.store.cfg.Application, at))
 		if err != nil {
@@ -129,7 +129,7 @@ func (l *lanes) lock(ctx context.Context, q wire.Querier, unique []*batch.Call[w
 		c.Alone()
 	}
 	keys := keysOf(unique)
-	q, keys = even(ctx, q, keys, keys[len(keys)-1])
+	q, keys = even(q, keys, keys[len(keys)-1])
 	return q.Query(ctx, l.text.Lock.Text(len(keys)), l.set.KeyArgs(nil, keys, l.store.cfg.Application), func(row wire.Row) error {
 		c, ok := seen(unique, row)
 		if !ok {
@@ -157,8 +157,8 @@ func (l *lanes) lock(ctx context.Context, q wire.Querier, unique []*batch.Call[w
 
 // even prepares for a statement over a batch that its connection keeps prepared. There is one for each power of two, or there would be hundreds: a smaller batch
 // is filled up with what names its last member again, which changes nothing (an id in a list twice is one row, and of a CASE the first WHEN counts).
-func even[T any](ctx context.Context, q wire.Querier, members []T, again T) (wire.Querier, []T) {
-	q, keeps := wire.Kept(ctx, q)
+func even[T any](q wire.Querier, members []T, again T) (wire.Querier, []T) {
+	q, keeps := wire.Kept(q)
 	if !keeps {
 		return q, members
 	}

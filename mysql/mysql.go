@@ -49,7 +49,6 @@ func Connector(s backend.Settings) (driver.Connector, error) {
 	}
 	return guard.New(&connector{inner, gives(s.Params, "wsrep_sync_wait")}, guard.Options{
 		EndByStatement: true,
-		Keeps:          keeps,
 		Target:         fmt.Sprintf("MySQL database %q at %s as %q", config.DBName, config.Addr, config.User),
 		OnConnect:      s.OnConnect,
 		CheckThreshold: s.CheckThreshold,

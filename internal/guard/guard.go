@@ -35,8 +35,6 @@ type Options struct {
 	// EndByStatement ends transactions by statements, which obey a context, for a driver whose Commit and Rollback wait for the
 	// answer however long it takes.
 	EndByStatement bool
-	// Keeps tells of a connection whether it is to keep statements prepared that come again and again. nil: none is.
-	Keeps func(context.Context, Conn) (bool, error)
 	// ConnectTimeout bounds a driver's Connect. Zero leaves that to the driver.
 	ConnectTimeout time.Duration
 }
@@ -129,6 +127,9 @@ func (c *Connector) connect(ctx context.Context) (driver.Conn, error) {
 	guarded.checker, _ = opened.(driver.NamedValueChecker)
 	guarded.validator, _ = opened.(driver.Validator)
 	guarded.direct, _ = opened.(wire.Direct)
+	if keeper, ok := opened.(Keeper); ok {
+		guarded.kept.can = keeper.Keeps()
+	}
 	return guarded, nil
 }
 

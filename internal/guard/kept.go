@@ -10,59 +10,45 @@ import (
 // maxKept is how many statements a connection keeps prepared: there is one for each size of a batch, which are few.
 const maxKept = 64
 
-// kept are the statements that a connection keeps prepared.
-type kept struct {
-	asked bool // whether it can
-	can   bool
-	uses  uint64
-	all   map[string]*keptStmt
-}
+// Keeper is a driver's connection to a server on which statements may stay prepared.
+type Keeper interface{ Keeps() bool }
 
-type keptStmt struct {
-	wire.Prepared
-	used uint64 // when it was last used, counted in uses
+// kept are the statements that a connection keeps prepared. They are there until it ends.
+type kept struct {
+	can bool
+	all map[string]wire.Prepared
 }
 
 // Keeps implements wire.Keeper.
-func (c *conn) Keeps(ctx context.Context) bool {
-	if can := c.connector.options.Keeps; !c.kept.asked && can != nil && ctx.Err() == nil {
-		yes, err := can(ctx, c.inner)
-		if c.seen(err) != nil {
-			return false
-		}
-		c.kept = kept{asked: true, can: yes, all: map[string]*keptStmt{}}
-	}
-	return c.kept.can
-}
+func (c *conn) Keeps() bool { return c.kept.can }
 
 // Kept implements wire.Keeper.
 func (c *conn) Kept(ctx context.Context, text string) (wire.Prepared, error) {
 	k := &c.kept
-	k.uses++
 	if s := k.all[text]; s != nil {
-		s.used = k.uses
 		return s, nil
 	}
-	if !k.can {
+	if !k.can || len(k.all) >= maxKept {
 		return nil, nil
 	}
 	prepared, err := c.PrepareContext(ctx, text)
 	if err != nil {
-		if fault.Code(err) == "" {
-			return nil, err
+		switch fault.Code(err) {
+		case "error 1295", "error 1461": // not this one, or no more of them on this server: what can be sent as text all the same
+			k.can = false
+			return nil, nil
 		}
-		k.can = false // there are too many, or something on the way has none: it will be told again as text, what is wrong with it too
-		return nil, nil
+		return nil, err // of any other it is not known whether there still is a transaction
 	}
 	s, ok := prepared.(wire.Prepared)
 	if !ok {
 		k.can = false
 		return nil, prepared.Close()
 	}
-	if len(k.all) >= maxKept {
-		c.Forget(k.oldest())
+	if k.all == nil {
+		k.all = map[string]wire.Prepared{}
 	}
-	k.all[text] = &keptStmt{s, k.uses}
+	k.all[text] = s
 	return s, nil
 }
 
@@ -72,14 +58,4 @@ func (c *conn) Forget(text string) {
 		delete(c.kept.all, text)
 		_ = s.Close() // there is no answer, and a broken connection takes it along
 	}
-}
-
-func (k *kept) oldest() (text string) {
-	least := k.uses + 1
-	for t, s := range k.all {
-		if s.used < least {
-			text, least = t, s.used
-		}
-	}
-	return text
 }

@@ -52,7 +52,7 @@ func TestKept(t *testing.T) {
 		run(t, db.Admin(t), `CREATE TABLE t (n int PRIMARY KEY)`)
 		for range 2 { // they outlive the transaction
 			require.NoError(t, tx(func(ctx context.Context, q wire.Querier) error {
-				kept, ok := wire.Kept(ctx, q)
+				kept, ok := wire.Kept(q)
 				require.True(t, ok)
 				for i := range int64(3) {
 					n, err := answer(ctx, kept, `SELECT ? + 1`, i)
@@ -78,7 +78,7 @@ func TestKept(t *testing.T) {
 			require.Equal(t, []int64{3, 10, 0}, []int64{prepared, times, closed})
 
 			// One that fails is prepared anew.
-			kept, _ := wire.Kept(ctx, q)
+			kept, _ := wire.Kept(q)
 			_, err := kept.Exec(ctx, `INSERT INTO t VALUES (?)`, []any{int64(7)})
 			require.Equal(t, fault.Duplicate, fault.Of(err))
 			_, err = kept.Exec(ctx, `INSERT INTO t VALUES (?)`, []any{int64(8)})
@@ -95,42 +95,45 @@ func TestKept(t *testing.T) {
 	}, dbtest.MySQL)
 }
 
-// TestKeptBounded: of more statements than a connection keeps, those go that were not used for longest.
+// TestKeptBounded: what is more than a connection keeps is sent as text.
 func TestKeptBounded(t *testing.T) {
 	forEach(t, func(t *testing.T, db *dbtest.DB) {
 		require.NoError(t, keeping(t, db)(func(ctx context.Context, q wire.Querier) error {
-			kept, _ := wire.Kept(ctx, q)
-			ask := func(i int) {
-				n, err := answer(ctx, kept, fmt.Sprintf(`SELECT ? + %d`, i), int64(1))
-				require.NoError(t, err)
-				require.Equal(t, int64(1+i), n)
-			}
-			for i := range 100 {
-				ask(i)
-				ask(0)
+			kept, _ := wire.Kept(q)
+			for range 2 {
+				for i := range 100 {
+					n, err := answer(ctx, kept, fmt.Sprintf(`SELECT ? + %d`, i), int64(1))
+					require.NoError(t, err)
+					require.Equal(t, int64(1+i), n)
+				}
 			}
 			prepared, times, closed := spent(t, ctx, q)
-			require.Equal(t, []int64{100, 200, 36}, []int64{prepared, times, closed})
-			ask(99)
-			ask(40)
-			prepared, _, _ = spent(t, ctx, q)
-			require.Equal(t, int64(100), prepared, "the last ones are there")
-			ask(1)
-			prepared, _, _ = spent(t, ctx, q)
-			require.Equal(t, int64(101), prepared)
+			require.Equal(t, []int64{64, 128, 0}, []int64{prepared, times, closed})
 			return nil
 		}))
 	}, dbtest.MySQL)
 }
 
-// TestKeptRefused: what the server does not prepare, it is sent as text, and so is all that follows.
+// TestKeptRefused: what the server prepares for no one it is sent as text, and so is all that follows. After any other error nothing is sent: the transaction
+// may be gone.
 func TestKeptRefused(t *testing.T) {
 	forEach(t, func(t *testing.T, db *dbtest.DB) {
 		require.NoError(t, keeping(t, db)(func(ctx context.Context, q wire.Querier) error {
-			kept, _ := wire.Kept(ctx, q)
-			_, err := kept.Exec(ctx, `nonsense`, nil)
-			require.Equal(t, "error 1064", fault.Code(err))
-			_, ok := wire.Kept(ctx, q)
+			kept, _ := wire.Kept(q)
+			_, err := kept.Exec(ctx, `INSERT INTO nowhere VALUES (?)`, []any{int64(1)})
+			require.Equal(t, fault.NoTable, fault.Of(err))
+			var inserts int64
+			require.NoError(t, q.Query(ctx, "SHOW SESSION STATUS LIKE 'Com_insert'", nil, func(row wire.Row) (err error) {
+				inserts, err = row.Int(1)
+				return err
+			}))
+			require.Zero(t, inserts, "sent as text")
+			_, ok := wire.Kept(q)
+			require.True(t, ok)
+
+			_, err = kept.Exec(ctx, `EXECUTE nothing`, nil)
+			require.Equal(t, "error 1243", fault.Code(err), "the text's own error")
+			_, ok = wire.Kept(q)
 			require.False(t, ok)
 			n, err := answer(ctx, kept, `SELECT ? + 1`, int64(1))
 			require.NoError(t, err)
@@ -146,7 +149,7 @@ func TestKeptRefused(t *testing.T) {
 func TestKeptNowhere(t *testing.T) {
 	forEach(t, func(t *testing.T, db *dbtest.DB) {
 		require.NoError(t, keeping(t, db)(func(ctx context.Context, q wire.Querier) error {
-			same, ok := wire.Kept(ctx, q)
+			same, ok := wire.Kept(q)
 			require.False(t, ok)
 			require.Same(t, q, same)
 			return nil

@@ -7,9 +7,9 @@ import (
 
 // Keeper is a driver's connection that can keep statements prepared for as long as it lives.
 type Keeper interface {
-	// Keeps tells whether it does, which may take a trip to the server, once.
-	Keeps(ctx context.Context) bool
-	// Kept prepares a statement when it is first asked for. nil: the server won't.
+	// Keeps tells whether it does.
+	Keeps() bool
+	// Kept prepares a statement when it is first asked for. nil: there are too many, and the transaction is as it was.
 	Kept(ctx context.Context, text string) (Prepared, error)
 	// Forget closes one that has failed.
 	Forget(text string)
@@ -24,9 +24,9 @@ type Prepared interface {
 
 // Kept gives the connection of a transaction as one whose statements stay prepared, for texts that come again and again: the server then parses them once,
 // and their arguments not at all. False: it keeps none, which is so for PostgreSQL and SQLite too, whose connections keep all of them.
-func Kept(ctx context.Context, q Querier) (Querier, bool) {
+func Kept(q Querier) (Querier, bool) {
 	c, ok := q.(*Conn)
-	if !ok || c.keeper == nil || !c.keeper.Keeps(ctx) {
+	if !ok || c.keeper == nil || !c.keeper.Keeps() {
 		return q, false
 	}
 	return kept{c}, true

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -58,6 +59,7 @@ func TestGalera(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
 	t.Run("guards", c.testGuards)
+	t.Run("together", c.testTogether)
 	t.Run("finality", c.testFinality)
 	t.Run("lost nodes", c.testLostNodes)
 }
@@ -118,6 +120,53 @@ func (c *cluster) testGuards(t *testing.T) {
 		last, err := store.Load(ctx, s.ID())
 		require.NoError(t, err)
 		require.EqualValues(t, done, count(last))
+	}
+}
+
+// testTogether changes a few sessions from three nodes, in batches: what another node commits ends the transaction of a batch anywhere between its
+// statements.
+func (c *cluster) testTogether(t *testing.T) {
+	ctx := context.Background()
+	const sessions, callers, rounds = 30, 20, 120
+	ids, done := make([]string, sessions), make([]atomic.Uint64, sessions)
+	for i := range ids {
+		s, err := c.stores[0].Create(ctx, make([]byte, 8))
+		require.NoError(t, err)
+		ids[i] = s.ID()
+	}
+	var wg sync.WaitGroup
+	for node, store := range c.stores {
+		for caller := range callers {
+			wg.Go(func() {
+				for round := range rounds {
+					i := (caller*7 + round*(3+node)) % sessions
+					_, err := store.Update(ctx, ids[i], func(s *entsession.Session) error {
+						s.Data = binary.BigEndian.AppendUint64(nil, count(s)+1)
+						return nil
+					})
+					if err == nil {
+						done[i].Add(1)
+					} else if fault.Of(err) != fault.Contention {
+						t.Errorf("node %d: %v", node, err)
+					}
+				}
+			})
+		}
+	}
+	wg.Wait()
+	var batched uint64
+	for _, store := range c.stores {
+		for _, l := range store.Stats().Lanes {
+			if l.Name == "save" {
+				batched += l.Batched
+			}
+		}
+	}
+	require.NotZero(t, batched)
+	for i, id := range ids {
+		s, err := c.stores[i%len(c.stores)].Load(ctx, id)
+		require.NoError(t, err)
+		require.Equal(t, done[i].Load(), count(s), "session %d", i)
 	}
 }
 

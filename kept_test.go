@@ -63,7 +63,7 @@ func testKept(e *commitEnv, write func(*entsession.Session) (*entsession.Session
 		there := e.load(created.ID())
 		require.Equal(e, fmt.Sprint("change ", n), string(there.Data))
 		require.Equal(e, there.Expires(), s.Expires())
-		require.InDelta(e, ahead, e.left(), 2)
+		require.InDelta(e, ahead, e.left(), 30)
 		count := 0
 		require.NoError(e, e.db.QueryRow("SELECT count(*) FROM renewals").Scan(&count))
 		return s, count > 0
@@ -82,7 +82,7 @@ func testKept(e *commitEnv, write func(*entsession.Session) (*entsession.Session
 	e.exec("UPDATE sessions SET timeout = timeout + 1") // someone else's renewal
 	last, named = good(last, full)
 	require.True(e, named)
-	last, named = good(last, full)
+	_, named = good(last, full)
 	require.False(e, named)
 
 	e.exec("UPDATE sessions SET timeout = unixepoch() + 5") // a renewal is due, and was when it was loaded
@@ -98,12 +98,12 @@ func testKept(e *commitEnv, write func(*entsession.Session) (*entsession.Session
 	e.exec("UPDATE sessions SET created = unixepoch() - 6000")
 	last, named = good(e.load(created.ID()), 1200) // the lifetime was made shorter
 	require.True(e, named)
-	last, named = good(last, 1200)
+	_, named = good(last, 1200)
 	require.False(e, named)
 
-	e.exec("UPDATE sessions SET created = unixepoch() - 7198, timeout = unixepoch() + 2")
+	e.exec("UPDATE sessions SET created = unixepoch() - 7195, timeout = unixepoch() + 5")
 	last = e.load(created.ID())
-	require.Eventually(e, func() bool { return e.left() < 0 }, 10*time.Second, 50*time.Millisecond)
+	require.Eventually(e, func() bool { return e.left() < 0 }, 20*time.Second, 50*time.Millisecond)
 	_, err = next(last) // its timeout is what it was loaded as, and no renewal would move it
 	require.ErrorIs(e, err, entsession.ErrNotFound)
 }

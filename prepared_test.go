@@ -2,6 +2,9 @@ package entsession_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,6 +20,7 @@ func TestPreparedBatches(t *testing.T) {
 	db := kind.New(t)
 	cfg := storeConfig(kind, db)
 	cfg.MaxOpenConns = 1
+	cfg.Params = map[string]string{"maxAllowedPacket": "1000000"} // the driver sends what is longer than its share of this by itself
 	drv, err := entsession.OpenDriver(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, drv.Close()) })
@@ -75,4 +79,39 @@ func TestPreparedBatches(t *testing.T) {
 	}
 	require.Equal(t, 6, counted("prepare"))
 	require.Zero(t, counted("close"))
+
+	// A payload that is sent by itself, as long ones are, is not there any more the next time.
+	long := map[string]*entsession.Session{}
+	for i, s := range slices.Collect(maps.Values(sessions))[:4] {
+		long[fmt.Sprint(i, strings.Repeat("long", 10_000*(i+1)))] = s
+	}
+	for _, size := range []int{0, 200, 1} {
+		again := map[string]*entsession.Session{}
+		for name, s := range long {
+			again[name[:1]+strings.Repeat("x", size)] = s
+		}
+		for _, round := range []map[string]*entsession.Session{long, again} {
+			saved, _, err := entsession.SaveTogether(t.Context(), store, round)
+			require.NoError(t, err)
+			require.Len(t, saved, 4)
+			for name, s := range round {
+				require.True(t, saved[name])
+				there, err := store.Load(t.Context(), s.ID())
+				require.NoError(t, err)
+				require.Equal(t, name, string(there.Data))
+				round[name] = there
+			}
+			for _, other := range []map[string]*entsession.Session{long, again} {
+				for name := range other {
+					for _, s := range round {
+						if s.Key() == other[name].Key() {
+							other[name] = s
+						}
+					}
+				}
+			}
+		}
+	}
+	require.Equal(t, 6, counted("prepare"))
+	require.NotZero(t, counted("send_long_data"))
 }

@@ -157,7 +157,7 @@ func (p *put) update(ctx context.Context, set *stmt.Set, names []string, row stm
 		}
 	}
 	var keep string
-	if p.loaded != nil {
+	if p.loaded != nil && set.Over(p.lifetime).Slack > 0 {
 		row.Kept = p.loaded.timeout
 		keep = set.Commits().UpdateKept(names, p.guarded)
 	}
@@ -178,8 +178,8 @@ func (p *put) update(ctx context.Context, set *stmt.Set, names []string, row stm
 	switch {
 	case err != nil:
 		return 0, &undone{err}
-	case a.unsure && set.Table.HasVersion && now.version == p.version:
-		return now.timeout, nil // an attempt that lost its answer wrote it
+	case set.Table.HasVersion && now.version == p.version:
+		return now.timeout, nil // the version is random: an attempt wrote it whose answer did not tell
 	case a.unsure:
 		return 0, a.unknown("the session was changed again since")
 	}

@@ -70,6 +70,8 @@ type Connector struct {
 	start   time.Time
 	flushed atomic.Int64 // nanoseconds from start to the last flush, 0 when there was none
 	gate    gate
+
+	keepsNone atomic.Bool // prepared statements don't survive on the way to this server
 }
 
 // New wraps a driver's connector, whose connections must be a Conn.

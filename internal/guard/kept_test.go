@@ -145,6 +145,65 @@ func TestKeptRefused(t *testing.T) {
 	}, dbtest.MySQL)
 }
 
+// TestKeptTooMany: a connection that may prepare no more gives back those it has, for they are others' too.
+func TestKeptTooMany(t *testing.T) {
+	t.Parallel()
+	server := kinds(dbtest.MySQL)[0].Start(t, dbtest.Setting("max_prepared_stmt_count", "3"))
+	tx := keeping(t, server.AsKind().New(t))
+	require.NoError(t, tx(func(ctx context.Context, q wire.Querier) error {
+		kept, _ := wire.Kept(q)
+		for i := range int64(5) {
+			n, err := answer(ctx, kept, fmt.Sprintf(`SELECT ? + %d`, i), i)
+			require.NoError(t, err)
+			require.Equal(t, 2*i, n)
+		}
+		prepared, times, closed := spent(t, ctx, q)
+		require.Equal(t, []int64{3, 3, 3}, []int64{min(prepared, 3), times, closed})
+		_, ok := wire.Kept(q)
+		require.False(t, ok)
+		return nil
+	}))
+}
+
+// TestKeptLost: something on the way loses prepared statements. From then on no connection keeps any.
+func TestKeptLost(t *testing.T) {
+	forEach(t, func(t *testing.T, db *dbtest.DB) {
+		tx := keeping(t, db)
+		run(t, db.Admin(t), `CREATE PROCEDURE lost() EXECUTE nothing`)
+		require.Error(t, tx(func(ctx context.Context, q wire.Querier) error {
+			kept, ok := wire.Kept(q)
+			require.True(t, ok)
+			_, err := kept.Exec(ctx, `CALL lost()`, nil)
+			require.Equal(t, "error 1243", fault.Code(err))
+			return err
+		}))
+		require.NoError(t, tx(func(ctx context.Context, q wire.Querier) error {
+			prepared, _, _ := spent(t, ctx, q)
+			require.Zero(t, prepared, "another connection")
+			_, ok := wire.Kept(q)
+			require.False(t, ok)
+			return nil
+		}))
+	}, dbtest.MySQL)
+}
+
+// TestKeptForLong: after ten thousand times it is prepared anew.
+func TestKeptForLong(t *testing.T) {
+	forEach(t, func(t *testing.T, db *dbtest.DB) {
+		require.NoError(t, keeping(t, db)(func(ctx context.Context, q wire.Querier) error {
+			kept, _ := wire.Kept(q)
+			for i := range int64(10_001) {
+				n, err := answer(ctx, kept, `SELECT ? + 1`, i)
+				require.NoError(t, err)
+				require.Equal(t, i+1, n)
+			}
+			prepared, times, closed := spent(t, ctx, q)
+			require.Equal(t, []int64{2, 10_001, 1}, []int64{prepared, times, closed})
+			return nil
+		}))
+	}, dbtest.MySQL)
+}
+
 // TestKeptNowhere: those of the others' connections are all kept anyway.
 func TestKeptNowhere(t *testing.T) {
 	forEach(t, func(t *testing.T, db *dbtest.DB) {

@@ -9,10 +9,10 @@ import (
 // of its own. Most writes leave the timeout alone (see Policy.Touch). So SQLite is first given a statement for just those: it names neither, and is
 // for a row that still has the timeout it was loaded with. Where it finds none, the one that renews and answers follows, which alone tells why.
 
-// SaveKept is Save of a session whose timeout stays as it was loaded. Arguments: those of Save, and that timeout. It answers with how many rows it wrote. It
-// is SQLite's; "" elsewhere.
+// SaveKept is Save of a session whose timeout stays as it was loaded. Arguments: those of Save, and that timeout. It answers with how many rows it wrote. ""
+// where there is none.
 func (s *Set) SaveKept(columns []string) string {
-	if s.Table.Dialect != dialect.SQLite {
+	if !s.keeps() || s.Policy.Touch == 0 { // then a timeout hardly ever stays
 		return ""
 	}
 	return cached(&s.save, append([]string{"\x00kept"}, columns...), func() string {
@@ -34,7 +34,7 @@ func (c Commits) UpdateKept(columns []string, guarded bool) string {
 	if guarded {
 		kind = "guarded commit kept"
 	}
-	if s.Table.Dialect != dialect.SQLite {
+	if !s.keeps() {
 		return ""
 	}
 	return c.cached(kind, columns, func(b *sql.Builder) {
@@ -46,28 +46,22 @@ func (c Commits) UpdateKept(columns []string, guarded bool) string {
 
 // UpdateKeptArgs appends the arguments of UpdateKept.
 func (c Commits) UpdateKeptArgs(args []any, r *Row, l Lifetime, guarded bool, application *string) []any {
-	args = append(args, &r.Text)
-	if c.set.Table.HasVersion {
-		args = append(args, &r.Version)
-	}
+	args = append(args, &r.Text, &r.Version)
 	args = c.set.Key(append(args, r.Values...), &r.Key, application)
-	switch {
-	case !guarded:
-	case c.set.Table.HasVersion:
+	if guarded {
 		args = append(args, &r.Guard)
-	default:
-		args = append(args, r.Stored)
 	}
 	args = append(args, &r.Kept)
 	return l.args(args)[:len(args)+2]
 }
 
+// keeps tells whether there are such statements. Without a version nothing tells, where a row was written that was not counted (of a view), that it was.
+func (s *Set) keeps() bool { return s.Table.Dialect == dialect.SQLite && s.Table.HasVersion }
+
 // keeping writes data, version and columns of a live session that has the timeout given.
 func (s *Set) keeping(b *sql.Builder, columns []string, guarded bool) {
 	b.WriteString("UPDATE " + s.Table.Ident() + " SET " + s.q(Data) + " = ").Arg(placeholder)
-	if s.Table.HasVersion {
-		b.WriteString(", " + s.q(Version) + " = ").Arg(placeholder)
-	}
+	b.WriteString(", " + s.q(Version) + " = ").Arg(placeholder)
 	for _, c := range columns {
 		b.WriteString(", " + s.q(c) + " = ").Arg(placeholder)
 	}

@@ -93,7 +93,7 @@ func (s *Set) InsertMany(columns []string) *Many {
 	return &Many{pieces: []piece{{first: head + "VALUES "}, {first: row, other: ", " + row}}}
 }
 
-// SaveArgs gives the arguments of a SaveMany. The rows are unique and sorted. At is MySQL's second, see Together.Lock.
+// SaveArgs gives the arguments of a SaveMany. The rows are sorted, and for MySQL the last may be there again, with any payload: the first of a key counts. At is MySQL's second, see Together.Lock.
 func (s *Set) SaveArgs(m *Many, rows []Row, columns int, application string, at int64) []any {
 	if s.Table.Dialect == dialect.Postgres {
 		return s.applicationArg(arrays(rows, columns, true), application)

@@ -8,7 +8,7 @@ import (
 )
 
 // The statements of a batch: what Set has for one session, for many. On PostgreSQL they take arrays and on SQLite a JSON array, so that
-// each is one text, prepared once. MySQL's are made of a part for each session: its driver sends text anyway.
+// each is one text, prepared once. MySQL's are made of a part for each session; where they are prepared, of as many as a power of two.
 //
 // The keys of a batch are unique and sorted: two batches that lock the same rows in different orders would wait for each other.
 
@@ -116,7 +116,7 @@ func (s *Set) byPrimary() string {
 	return s.Table.Ident()
 }
 
-// KeyArgs appends the arguments that say which rows: the keys [application]. They are unique and sorted.
+// KeyArgs appends the arguments that say which rows: the keys [application]. They are sorted, and unique, but for MySQL the last may be there again.
 func (s *Set) KeyArgs(args []any, keys []string, application string) []any {
 	switch s.Table.Dialect {
 	case dialect.Postgres:

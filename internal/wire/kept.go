@@ -12,7 +12,7 @@ type Keeper interface {
 	// Kept prepares a statement when it is first asked for. nil: there are too many, and the transaction is as it was.
 	Kept(ctx context.Context, text string) (Prepared, error)
 	// Forget closes one that has failed.
-	Forget(text string)
+	Forget(text string, err error)
 }
 
 // Prepared is a prepared statement.
@@ -48,7 +48,7 @@ func (k kept) Query(ctx context.Context, text string, args []any, each func(Row)
 		err = k.read(rows, each)
 	}
 	if err != nil {
-		k.keeper.Forget(text)
+		k.keeper.Forget(text, err)
 	}
 	return err
 }
@@ -64,7 +64,7 @@ func (k kept) Exec(ctx context.Context, text string, args []any) (driver.Result,
 	}
 	result, err := s.ExecContext(ctx, named)
 	if err != nil {
-		k.keeper.Forget(text)
+		k.keeper.Forget(text, err)
 	}
 	return result, err
 }

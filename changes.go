@@ -79,8 +79,8 @@ func (w *writing) run(ctx context.Context, q wire.Querier, set *stmt.Set) error 
 			return w.event.fill(set, row, 1)
 		})
 	}
-	if wrote, err := w.kept.run(ctx, q); wrote || err != nil {
-		w.ok, w.timeout = wrote, w.kept.timeout
+	if wrote, err := w.unrenewed.run(ctx, q); wrote || err != nil {
+		w.ok, w.timeout = wrote, w.unrenewed.timeout
 		return err
 	}
 	if w.rows {

@@ -299,8 +299,8 @@ func (l *lone) answer(ctx context.Context, q wire.Querier, set *stmt.Set, text s
 		timeout, err := res.LastInsertId()
 		return timeout, err == nil && timeout > 0, err
 	}
-	if wrote, err := l.kept.run(ctx, q); wrote || err != nil {
-		return l.kept.timeout, wrote, err
+	if wrote, err := l.unrenewed.run(ctx, q); wrote || err != nil {
+		return l.unrenewed.timeout, wrote, err
 	}
 	err := l.query(ctx, q, text)
 	if errors.Is(err, ErrNotFound) {

@@ -11,9 +11,9 @@ import (
 
 // lone is a statement that finds, or changes, one row: what it takes and where its answer goes, in one piece that is used again.
 type lone struct {
-	args []any
-	row  stmt.Row // what args point to
-	kept kept     // goes before it
+	args      []any
+	row       stmt.Row  // what args point to
+	unrenewed unrenewed // goes before it
 
 	set    *stmt.Set
 	sess   *Session // the row is a whole session

@@ -158,13 +158,13 @@ func (p *put) update(ctx context.Context, set *stmt.Set, names []string, row stm
 	}
 	var keep string
 	if p.loaded != nil && set.Over(p.lifetime).Slack > 0 {
-		row.Kept = p.loaded.timeout
-		keep = set.Commits().UpdateKept(names, p.guarded)
+		row.Timeout = p.loaded.timeout
+		keep = set.Commits().UpdateUnrenewed(names, p.guarded)
 	}
-	timeout, ok, err := p.send(ctx, set, names, row, nil, a, set.Commits().Update(names, p.guarded), func(row *stmt.Row) ([]any, kept) {
-		life, k := set.Over(p.lifetime), kept{}
+	timeout, ok, err := p.send(ctx, set, names, row, nil, a, set.Commits().Update(names, p.guarded), func(row *stmt.Row) ([]any, unrenewed) {
+		life, k := set.Over(p.lifetime), unrenewed{}
 		if keep != "" {
-			k = kept{keep, set.Commits().UpdateKeptArgs(nil, row, life, p.guarded, &s.cfg.Application), row.Kept}
+			k = unrenewed{keep, set.Commits().UpdateUnrenewedArgs(nil, row, life, p.guarded, &s.cfg.Application), row.Timeout}
 		}
 		return set.Commits().UpdateArgs(nil, row, life, p.guarded, &s.cfg.Application), k
 	})
@@ -190,8 +190,8 @@ func (p *put) update(ctx context.Context, set *stmt.Set, names []string, row stm
 func (p *put) insert(ctx context.Context, set *stmt.Set, names []string, row stmt.Row, a attempt) (int64, error) {
 	s := p.store
 	e := s.creation(row.Key, p.sess.staged)
-	timeout, ok, err := p.send(ctx, set, names, row, e, a, set.Commits().Insert(names), func(row *stmt.Row) ([]any, kept) {
-		return set.Commits().InsertArgs(nil, row, set.Over(p.lifetime), &s.cfg.Application), kept{}
+	timeout, ok, err := p.send(ctx, set, names, row, e, a, set.Commits().Insert(names), func(row *stmt.Row) ([]any, unrenewed) {
+		return set.Commits().InsertArgs(nil, row, set.Over(p.lifetime), &s.cfg.Application), unrenewed{}
 	})
 	duplicate := err != nil && set.Table.Dialect == dialect.MySQL && fault.Of(err) == fault.Duplicate
 	if err != nil && !duplicate {
@@ -224,12 +224,12 @@ func (p *put) insert(ctx context.Context, set *stmt.Set, names []string, row stm
 }
 
 // send sends a statement for one row: in SQLite's next transaction, or by itself.
-func (p *put) send(ctx context.Context, set *stmt.Set, names []string, row stmt.Row, e *Event, a attempt, text string, args func(*stmt.Row) ([]any, kept)) (timeout int64, ok bool, err error) {
+func (p *put) send(ctx context.Context, set *stmt.Set, names []string, row stmt.Row, e *Event, a attempt, text string, args func(*stmt.Row) ([]any, unrenewed)) (timeout int64, ok bool, err error) {
 	s := p.store
 	lone := func() error {
 		one := newLone()
 		defer one.release()
-		one.args, one.kept = args(&row)
+		one.args, one.unrenewed = args(&row)
 		err := s.write(ctx, func() (err error) {
 			timeout, ok, err = one.answer(ctx, s.db, set, text)
 			return err
@@ -246,7 +246,7 @@ func (p *put) send(ctx context.Context, set *stmt.Set, names []string, row stmt.
 		return timeout, ok, err
 	}
 	w := writing{row: own, event: e, text: text, rows: true}
-	w.args, w.kept = args(&own)
+	w.args, w.unrenewed = args(&own)
 	w, batched, err := ride(ctx, l.write, w, size(row), lone)
 	if batched {
 		s.batched(ctx)

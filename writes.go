@@ -17,10 +17,10 @@ import (
 type writing struct {
 	row stmt.Row // PostgreSQL, MySQL
 
-	text string // SQLite: the statement
-	args []any
-	rows bool // it answers with a row
-	kept kept
+	text      string // SQLite: the statement
+	args      []any
+	rows      bool // it answers with a row
+	unrenewed unrenewed
 
 	event *Event // to be told of once it is committed; nil: none
 
@@ -108,9 +108,7 @@ func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch
 		var text string
 		var answers bool
 		text, one.args, answers = k.lone(set, names, one.args, &one.row, &s.cfg.Application)
-		if k == saving {
-			one.kept = keptBySave(set, names, &one.row, &s.cfg.Application)
-		}
+		one.unrenewed = k.unrenewed(set, names, &one.row, &s.cfg.Application)
 		err := s.write(ctx, func() (err error) {
 			switch {
 			case answers:
@@ -140,9 +138,7 @@ func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch
 	if lane == l.write {
 		own := w.row // the arguments point into it
 		w.text, w.args, w.rows = k.lone(set, names, nil, &own, &s.cfg.Application)
-		if k == saving {
-			w.kept = keptBySave(set, names, &own, &s.cfg.Application)
-		}
+		w.unrenewed = k.unrenewed(set, names, &own, &s.cfg.Application)
 	}
 	w, batched, err := ride(ctx, lane, w, size(row), lone)
 	if batched {
@@ -152,26 +148,30 @@ func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch
 	return timeout, ok, err
 }
 
-// kept is a statement that goes before another: it writes the row if its timeout stays as it was loaded. The zero one is none.
-type kept struct {
+// unrenewed is a statement that goes before another: it writes the row if its timeout stays as it was loaded. The zero one is none.
+type unrenewed struct {
 	text    string
 	args    []any
 	timeout int64
 }
 
-func keptBySave(set *stmt.Set, names []string, row *stmt.Row, application *string) (k kept) {
-	if text := set.SaveKept(names); text != "" && row.Kept > 0 {
-		k = kept{text, set.LoneSaveKeptArgs(nil, row, application), row.Kept}
+func (k kind) unrenewed(set *stmt.Set, names []string, row *stmt.Row, application *string) unrenewed {
+	if k != saving || row.Timeout <= 0 {
+		return unrenewed{}
 	}
-	return k
+	text := set.SaveUnrenewed(names)
+	if text == "" {
+		return unrenewed{}
+	}
+	return unrenewed{text, set.LoneSaveUnrenewedArgs(nil, row, application), row.Timeout}
 }
 
 // run tells whether it wrote the row.
-func (k *kept) run(ctx context.Context, q wire.Querier) (bool, error) {
-	if k.text == "" {
+func (u *unrenewed) run(ctx context.Context, q wire.Querier) (bool, error) {
+	if u.text == "" {
 		return false, nil
 	}
-	n, err := exec(ctx, q, k.text, k.args)
+	n, err := exec(ctx, q, u.text, u.args)
 	return n > 0, err
 }
 

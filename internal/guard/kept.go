@@ -61,7 +61,7 @@ func (c *conn) Kept(ctx context.Context, text string) (wire.Prepared, error) {
 	if err != nil {
 		return nil, c.seen(err) // it is not known whether there still is a transaction: nothing more is to be sent
 	}
-	inner, ok := prepared.(innerStmt)
+	inner, ok := prepared.(wire.Prepared)
 	if !ok {
 		k.can = false
 		return nil, prepared.Close()
@@ -69,7 +69,7 @@ func (c *conn) Kept(ctx context.Context, text string) (wire.Prepared, error) {
 	if k.all == nil {
 		k.all = map[string]*keptStmt{}
 	}
-	s := &keptStmt{&stmt{innerStmt: inner, conn: c, checker: c}, 1}
+	s := &keptStmt{&stmt{Prepared: inner, conn: c, checker: c}, 1}
 	k.all[text] = s
 	return s, nil
 }

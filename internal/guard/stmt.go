@@ -3,18 +3,14 @@ package guard
 import (
 	"context"
 	"database/sql/driver"
+
+	"github.com/entsession/entsession/internal/wire"
 )
 
-// innerStmt is what a driver's prepared statement must be able to do to be watched. It is not asked for
-// driver.ColumnConverter: the driver here that has one has a NamedValueChecker too, which goes first.
-type innerStmt interface {
-	driver.Stmt
-	driver.StmtExecContext
-	driver.StmtQueryContext
-}
-
+// stmt is a driver's prepared statement under guard. It is not asked for driver.ColumnConverter: the driver here that has one has a
+// NamedValueChecker too, which goes first.
 type stmt struct {
-	innerStmt
+	wire.Prepared
 	conn    *conn
 	checker driver.NamedValueChecker
 }
@@ -33,11 +29,11 @@ func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, e
 	if err != nil {
 		return nil, c.seen(err)
 	}
-	inner, ok := prepared.(innerStmt)
+	inner, ok := prepared.(wire.Prepared)
 	if !ok {
 		return prepared, nil
 	}
-	s := &stmt{innerStmt: inner, conn: c, checker: c}
+	s := &stmt{Prepared: inner, conn: c, checker: c}
 	if checker, ok := prepared.(driver.NamedValueChecker); ok {
 		s.checker = checker
 	}
@@ -46,13 +42,13 @@ func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, e
 
 // ExecContext implements driver.StmtExecContext.
 func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	result, err := s.innerStmt.ExecContext(ctx, args)
+	result, err := s.Prepared.ExecContext(ctx, args)
 	return result, s.conn.seen(err)
 }
 
 // QueryContext implements driver.StmtQueryContext.
 func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
-	rows, err := s.innerStmt.QueryContext(ctx, args)
+	rows, err := s.Prepared.QueryContext(ctx, args)
 	return rows, s.conn.seen(err)
 }
 

@@ -15,7 +15,7 @@ type Row struct {
 	Version int64
 	Guard   int64 // the version that a Save requires
 	Stored  any   // the guard in a table without a version: the payload as it was
-	Kept    int64 // the timeout as it was loaded, see SaveKept; 0: not known
+	Timeout int64 // the timeout as it was loaded, see SaveUnrenewed; 0: not known
 	Values  []any // of the extra columns; on PostgreSQL elements of array literals, see Element
 }
 
@@ -93,7 +93,8 @@ func (s *Set) InsertMany(columns []string) *Many {
 	return &Many{pieces: []piece{{first: head + "VALUES "}, {first: row, other: ", " + row}}}
 }
 
-// SaveArgs gives the arguments of a SaveMany. The rows are sorted, and for MySQL the last may be there again, with any payload: the first of a key counts. At is MySQL's second, see Together.Lock.
+// SaveArgs gives the arguments of a SaveMany. The rows are sorted, and for MySQL the last may be there again, with any payload: the first of a key counts. At is
+// MySQL's second, see Together.Lock.
 func (s *Set) SaveArgs(m *Many, rows []Row, columns int, application string, at int64) []any {
 	if s.Table.Dialect == dialect.Postgres {
 		return s.applicationArg(arrays(rows, columns, true), application)

@@ -215,7 +215,7 @@ func (c *Conn) Query(ctx context.Context, text string, args []any, each func(Row
 	}
 	rows, err := c.raw.QueryContext(ctx, text, named)
 	if err == driver.ErrSkip {
-		return c.prepared(ctx, text, func(s stmt) error {
+		return c.prepared(ctx, text, func(s Prepared) error {
 			rows, err := s.QueryContext(ctx, named)
 			if err != nil {
 				return err
@@ -273,7 +273,7 @@ func (c *Conn) Exec(ctx context.Context, text string, args []any) (driver.Result
 	}
 	result, err := c.raw.ExecContext(ctx, text, named)
 	if err == driver.ErrSkip {
-		err = c.prepared(ctx, text, func(s stmt) error {
+		err = c.prepared(ctx, text, func(s Prepared) error {
 			result, err = s.ExecContext(ctx, named)
 			return err
 		})
@@ -281,19 +281,13 @@ func (c *Conn) Exec(ctx context.Context, text string, args []any) (driver.Result
 	return result, err
 }
 
-type stmt interface {
-	driver.Stmt
-	driver.StmtExecContext
-	driver.StmtQueryContext
-}
-
 // prepared is for a driver that takes no arguments without preparing the statement first.
-func (c *Conn) prepared(ctx context.Context, text string, f func(stmt) error) error {
+func (c *Conn) prepared(ctx context.Context, text string, f func(Prepared) error) error {
 	p, err := c.raw.PrepareContext(ctx, text)
 	if err != nil {
 		return err
 	}
-	s, ok := p.(stmt)
+	s, ok := p.(Prepared)
 	if !ok {
 		return errors.Join(fmt.Errorf("the driver's %T can do too little", p), p.Close())
 	}

@@ -9,13 +9,13 @@ import (
 // of its own. Most writes leave the timeout alone (see Policy.Touch). So SQLite is first given a statement for just those: it names neither, and is
 // for a row that still has the timeout it was loaded with. Where it finds none, the one that renews and answers follows, which alone tells why.
 
-// SaveKept is Save of a session whose timeout stays as it was loaded. Arguments: those of Save, and that timeout. It answers with how many rows it wrote. ""
+// SaveUnrenewed is Save of a session whose timeout stays as it was loaded. Arguments: those of Save, and that timeout. It answers with how many rows it wrote. ""
 // where there is none.
-func (s *Set) SaveKept(columns []string) string {
+func (s *Set) SaveUnrenewed(columns []string) string {
 	if !s.keeps() || s.Policy.Touch == 0 { // then a timeout hardly ever stays
 		return ""
 	}
-	return cached(&s.save, append([]string{"\x00kept"}, columns...), func() string {
+	return cached(&s.save, append([]string{"\x00unrenewed"}, columns...), func() string {
 		return s.text(func(b *sql.Builder) {
 			s.keeping(b, columns, true)
 			b.WriteString(" AND " + s.fresh())
@@ -23,16 +23,16 @@ func (s *Set) SaveKept(columns []string) string {
 	})
 }
 
-// LoneSaveKeptArgs appends the arguments of SaveKept. All but the last are those of Save.
-func (s *Set) LoneSaveKeptArgs(args []any, r *Row, application *string) []any {
-	return append(s.LoneSaveArgs(args, r, application), &r.Kept)
+// LoneSaveUnrenewedArgs appends the arguments of SaveUnrenewed. All but the last are those of Save.
+func (s *Set) LoneSaveUnrenewedArgs(args []any, r *Row, application *string) []any {
+	return append(s.LoneSaveArgs(args, r, application), &r.Timeout)
 }
 
-// UpdateKept is to Update what SaveKept is to Save. Arguments: UpdateKeptArgs.
-func (c Commits) UpdateKept(columns []string, guarded bool) string {
-	s, kind := c.set, "commit kept"
+// UpdateUnrenewed is to Update what SaveUnrenewed is to Save. Arguments: UpdateUnrenewedArgs.
+func (c Commits) UpdateUnrenewed(columns []string, guarded bool) string {
+	s, kind := c.set, "commit unrenewed"
 	if guarded {
-		kind = "guarded commit kept"
+		kind = "guarded commit unrenewed"
 	}
 	if !s.keeps() {
 		return ""
@@ -44,14 +44,14 @@ func (c Commits) UpdateKept(columns []string, guarded bool) string {
 	})
 }
 
-// UpdateKeptArgs appends the arguments of UpdateKept.
-func (c Commits) UpdateKeptArgs(args []any, r *Row, l Lifetime, guarded bool, application *string) []any {
+// UpdateUnrenewedArgs appends the arguments of UpdateUnrenewed.
+func (c Commits) UpdateUnrenewedArgs(args []any, r *Row, l Lifetime, guarded bool, application *string) []any {
 	args = append(args, &r.Text, &r.Version)
 	args = c.set.Key(append(args, r.Values...), &r.Key, application)
 	if guarded {
 		args = append(args, &r.Guard)
 	}
-	args = append(args, &r.Kept)
+	args = append(args, &r.Timeout)
 	return l.args(args)[:len(args)+2]
 }
 

@@ -212,24 +212,54 @@ func (l *lanes) runSave(many *stmt.Many, columns int) func(context.Context, *bat
 }
 
 // saveEach runs Save once for each session, in one trip, and in one transaction unless a pooler makes several of it: for a few of them that costs the server
-// less than one statement over arrays. The error is driver.ErrSkip if there are too many, or it can't be done.
+// less than one statement over arrays. What was not written by the statement that does not renew is sent again. The error is driver.ErrSkip if there are too
+// many, or it can't be done.
 func (l *lanes) saveEach(ctx context.Context, unique []*batch.Call[writing]) error {
 	if !l.pipelines() || len(unique) > l.store.pipelined {
 		return driver.ErrSkip
 	}
-	later := l.set.Save(nil)
-	return l.store.db.(*wire.Pool).Each(ctx, len(unique), func(i int, args []any) (string, []any) {
-		text := later
-		if i == 0 {
-			text = l.set.SaveFirst
+	left, err := l.saveTrip(ctx, unique, l.set.SaveUnrenewed(nil) != "")
+	if err == nil && len(left) > 0 {
+		_, err = l.saveTrip(ctx, left, false)
+	}
+	return err
+}
+
+// saveTrip gives back those that were to be written unrenewed, and were not.
+func (l *lanes) saveTrip(ctx context.Context, calls []*batch.Call[writing], unrenewed bool) (left []*batch.Call[writing], err error) {
+	pool, wrote := l.store.db.(*wire.Pool), make([]int64, len(calls))
+	err = pool.Each(ctx, len(calls), func(i int, args []any) (string, []any) {
+		w := &calls[i].Val
+		first, later := l.set.SaveFirst, l.set.Save(nil)
+		if unrenewed && w.row.Timeout > 0 {
+			first, later = l.set.SaveUnrenewedFirst, l.set.SaveUnrenewed(nil)
+			args = l.set.LoneSaveUnrenewedArgs(args, &w.row, &l.store.cfg.Application)
+		} else {
+			args = l.set.LoneSaveArgs(args, &w.row, &l.store.cfg.Application)
 		}
-		return text, l.set.LoneSaveArgs(args, &unique[i].Val.row, &l.store.cfg.Application)
+		if i == 0 {
+			return first, args
+		}
+		return later, args
 	}, func(i int, row wire.Row) (err error) {
-		v := &unique[i].Val
-		v.ok = true
-		v.timeout, err = row.Int(0)
+		w := &calls[i].Val
+		w.ok = true
+		w.timeout, err = row.Int(0)
 		return err
-	})
+	}, wrote)
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range calls {
+		switch w := &c.Val; {
+		case !unrenewed || w.row.Timeout <= 0: // its row has told
+		case wrote[i] > 0:
+			w.ok, w.timeout = true, w.row.Timeout
+		default:
+			left = append(left, c)
+		}
+	}
+	return left, nil
 }
 
 func (l *lanes) runTouch(ctx context.Context, _ *batch.Lane[writing], calls []*batch.Call[writing]) error {

@@ -48,7 +48,7 @@ func SaveTogether(ctx context.Context, s *Store, sessions map[string]*Session) (
 	byName := map[string]*batch.Call[writing]{}
 	var calls []*batch.Call[writing]
 	for name, sess := range sessions {
-		row := stmt.Row{Key: sess.ref.key, Text: name, Version: newVersion(), Guard: sess.version}
+		row := stmt.Row{Key: sess.ref.key, Text: name, Version: newVersion(), Guard: sess.version, Timeout: l.set.Staying(sess.timeout, sess.created)}
 		byName[name] = &batch.Call[writing]{Val: writing{row: row}}
 		calls = append(calls, byName[name])
 	}

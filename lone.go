@@ -36,7 +36,8 @@ func newLone() *lone { return lones.Get().(*lone) }
 
 func (l *lone) release() {
 	clear(l.args)
-	*l = lone{args: l.args[:0], each: l.each}
+	clear(l.unrenewed.args)
+	*l = lone{args: l.args[:0], unrenewed: unrenewed{args: l.unrenewed.args[:0]}, each: l.each}
 	lones.Put(l)
 }
 

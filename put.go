@@ -157,8 +157,10 @@ func (p *put) update(ctx context.Context, set *stmt.Set, names []string, row stm
 		}
 	}
 	var keep string
-	if p.loaded != nil && set.Over(p.lifetime).Slack > 0 {
-		row.Timeout = p.loaded.timeout
+	if p.loaded != nil {
+		row.Timeout = set.Commits().Staying(p.loaded.timeout, p.loaded.created, set.Over(p.lifetime))
+	}
+	if row.Timeout > 0 {
 		keep = set.Commits().UpdateUnrenewed(names, p.guarded)
 	}
 	timeout, ok, err := p.send(ctx, set, names, row, nil, a, set.Commits().Update(names, p.guarded), func(row *stmt.Row) ([]any, unrenewed) {

@@ -58,11 +58,15 @@ func (e *commitEnv) exec(text string) {
 	require.NoError(e, err)
 }
 
+// now is the database's clock.
+func (e *commitEnv) now() string {
+	return map[string]string{dbtest.Postgres: "floor(extract(epoch from now()))::bigint", dbtest.MySQL: "cast(unix_timestamp() as signed)", dbtest.SQLite: "unixepoch()"}[e.kind.Dialect]
+}
+
 // left is how many seconds the only row has left.
 func (e *commitEnv) left() (n int64) {
 	e.Helper()
-	now := map[string]string{dbtest.Postgres: "floor(extract(epoch from now()))::bigint", dbtest.MySQL: "cast(unix_timestamp() as signed)", dbtest.SQLite: "unixepoch()"}
-	require.NoError(e, e.db.QueryRow("SELECT timeout - "+now[e.kind.Dialect]+" FROM sessions").Scan(&n))
+	require.NoError(e, e.db.QueryRow("SELECT timeout - "+e.now()+" FROM sessions").Scan(&n))
 	return n
 }
 

@@ -139,7 +139,7 @@ func (l *lanes) fetchEach(ctx context.Context, sorted []*batch.Call[reading], ke
 		}
 		first, _ := slices.BinarySearchFunc(sorted, keys[i], func(c *batch.Call[reading], key string) int { return strings.Compare(c.Val.ref.key, key) })
 		return l.fillAll(same(sorted, first), row.From(stmt.FetchColumns))
-	})
+	}, nil)
 }
 
 // fillAll hands a row to the calls that asked for it: each has a session of its own.

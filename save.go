@@ -73,7 +73,7 @@ func (s *Store) saveOn(ctx context.Context, tx wire.Querier, set *stmt.Set, sess
 	if err != nil {
 		return err
 	}
-	row := stmt.Row{Key: sess.ref.key, Text: text, Version: version, Guard: sess.version, Timeout: sess.timeout, Values: values}
+	row := stmt.Row{Key: sess.ref.key, Text: text, Version: version, Guard: sess.version, Timeout: set.Staying(sess.timeout, sess.created), Values: values}
 	if !sess.null {
 		row.Stored = sess.stored
 	}

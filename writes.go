@@ -108,7 +108,7 @@ func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch
 		var text string
 		var answers bool
 		text, one.args, answers = k.lone(set, names, one.args, &one.row, &s.cfg.Application)
-		one.unrenewed = k.unrenewed(set, names, &one.row, &s.cfg.Application)
+		one.unrenewed = k.unrenewed(set, names, one.unrenewed.args, &one.row, &s.cfg.Application)
 		err := s.write(ctx, func() (err error) {
 			switch {
 			case answers:
@@ -138,7 +138,7 @@ func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch
 	if lane == l.write {
 		own := w.row // the arguments point into it
 		w.text, w.args, w.rows = k.lone(set, names, nil, &own, &s.cfg.Application)
-		w.unrenewed = k.unrenewed(set, names, &own, &s.cfg.Application)
+		w.unrenewed = k.unrenewed(set, names, nil, &own, &s.cfg.Application)
 	}
 	w, batched, err := ride(ctx, lane, w, size(row), lone)
 	if batched {
@@ -148,22 +148,23 @@ func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch
 	return timeout, ok, err
 }
 
-// unrenewed is a statement that goes before another: it writes the row if its timeout stays as it was loaded. The zero one is none.
+// unrenewed is a statement that goes before another: it writes the row if its timeout stays as it was loaded. Without a text it is none.
 type unrenewed struct {
 	text    string
 	args    []any
 	timeout int64
 }
 
-func (k kind) unrenewed(set *stmt.Set, names []string, row *stmt.Row, application *string) unrenewed {
+// unrenewed gives that of a change, its arguments appended to args.
+func (k kind) unrenewed(set *stmt.Set, names []string, args []any, row *stmt.Row, application *string) unrenewed {
+	u := unrenewed{args: args, timeout: row.Timeout}
 	if k != saving || row.Timeout <= 0 {
-		return unrenewed{}
+		return u
 	}
-	text := set.SaveUnrenewed(names)
-	if text == "" {
-		return unrenewed{}
+	if u.text = set.SaveUnrenewed(names); u.text != "" {
+		u.args = set.LoneSaveUnrenewedArgs(args, row, application)
 	}
-	return unrenewed{text, set.LoneSaveUnrenewedArgs(nil, row, application), row.Timeout}
+	return u
 }
 
 // run tells whether it wrote the row.

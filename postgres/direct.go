@@ -61,21 +61,21 @@ func (c *conn) run(inner *pgx.Conn, text string, args []any, each func(wire.Raw)
 	if err := c.add(p); err != nil {
 		return 0, err
 	}
-	return c.trip(inner.PgConn(), each, nil)
+	return c.trip(inner.PgConn(), each, nil, nil)
 }
 
 // RunEach implements wire.Direct.
-func (c *conn) RunEach(ctx context.Context, limit time.Duration, n int, statement wire.Statement, each func(int, wire.Raw) error) (err error) {
+func (c *conn) RunEach(ctx context.Context, limit time.Duration, n int, statement wire.Statement, each func(int, wire.Raw) error, changed []int64) (err error) {
 	inner := c.Conn.Conn()
 	if inner.IsClosed() {
 		return driver.ErrBadConn
 	}
 	c.watch(ctx, limit)
 	defer c.ended(&err)
-	return c.runEach(inner, n, statement, each)
+	return c.runEach(inner, n, statement, each, changed)
 }
 
-func (c *conn) runEach(inner *pgx.Conn, n int, statement wire.Statement, each func(int, wire.Raw) error) error {
+func (c *conn) runEach(inner *pgx.Conn, n int, statement wire.Statement, each func(int, wire.Raw) error, changed []int64) error {
 	c.row.types = inner.TypeMap()
 	defer c.forget()
 	defer func() { clear(c.args) }()
@@ -94,7 +94,7 @@ func (c *conn) runEach(inner *pgx.Conn, n int, statement wire.Statement, each fu
 		}
 		clear(*c.buffer) // the next may be shorter; the message has a copy
 	}
-	_, err := c.trip(inner.PgConn(), nil, each)
+	_, err := c.trip(inner.PgConn(), nil, each, changed)
 	return err
 }
 

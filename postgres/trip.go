@@ -66,8 +66,8 @@ func (e unsent) Unwrap() error     { return e.error }
 func (e unsent) SafeToRetry() bool { return true }
 
 // trip sends the statements that were added, and gives their rows to one or to many, which gets the number of the statement as well. It returns how many
-// rows the last one changed. If the server has not said at the end that it is ready for more, the connection is closed.
-func (c *conn) trip(pc *pgconn.PgConn, one func(wire.Raw) error, many func(int, wire.Raw) error) (changed int64, err error) {
+// rows the last one changed, and puts into all, if that is not nil, how many each did. If the server has not said at the end that it is ready for more, the connection is closed.
+func (c *conn) trip(pc *pgconn.PgConn, one func(wire.Raw) error, many func(int, wire.Raw) error, all []int64) (changed int64, err error) {
 	ready := false
 	defer func() {
 		if !ready {
@@ -109,7 +109,9 @@ func (c *conn) trip(pc *pgconn.PgConn, one func(wire.Raw) error, many func(int, 
 				err = many(done, &c.row)
 			}
 		case *pgproto3.CommandComplete:
-			changed = count(m.CommandTag)
+			if changed = count(m.CommandTag); done < len(all) {
+				all[done] = changed
+			}
 			done++
 		case *pgproto3.EmptyQueryResponse:
 			done++

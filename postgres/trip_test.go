@@ -40,13 +40,14 @@ func (c *conn) do(t *testing.T, text string) error {
 // Several statements travel in one trip and in one transaction, each with its own text, arguments and columns.
 func TestEach(t *testing.T) {
 	onTrip(t, func(t *testing.T, c *conn) {
+		changed := make([]int64, 5)
 		each := func(statement wire.Statement, n int) (got map[int]string, err error) {
 			got = map[int]string{}
 			return got, c.RunEach(deadline(t), time.Minute, n, statement, func(i int, r wire.Raw) error {
 				v, err := r.Value(0)
 				got[i] += fmt.Sprint(v)
 				return err
-			})
+			}, changed)
 		}
 		require.NoError(t, c.do(t, `CREATE TEMPORARY TABLE t (n integer UNIQUE)`))
 		long := strings.Repeat("x", 100_000)
@@ -65,6 +66,7 @@ func TestEach(t *testing.T) {
 		}, 5)
 		require.NoError(t, err)
 		require.Equal(t, map[int]string{0: "250ms", 2: "7", 3: "123", 4: "7"}, got)
+		require.Equal(t, []int64{1, 1, 1, 3, 1}, changed)
 		setting := ""
 		_, err = c.RunDirect(deadline(t), time.Minute, `SELECT current_setting('lock_timeout')`, nil, func(r wire.Raw) error {
 			setting = string(r.Bytes(0))
@@ -89,13 +91,13 @@ func TestEach(t *testing.T) {
 		numbers := func(_ int, args []any) (string, []any) {
 			return `SELECT n::text FROM generate_series(1, 1000) AS n`, args
 		}
-		require.Equal(t, refused, c.RunEach(deadline(t), time.Minute, 2, numbers, func(int, wire.Raw) error { asked++; return refused }))
+		require.Equal(t, refused, c.RunEach(deadline(t), time.Minute, 2, numbers, func(int, wire.Raw) error { asked++; return refused }, nil))
 		require.Equal(t, 1, asked)
 		require.True(t, c.IsValid())
 
 		// A panic in their midst leaves nothing armed, and a connection that is of no use any more.
 		require.Panics(t, func() {
-			_ = c.RunEach(deadline(t), time.Minute, 2, numbers, func(int, wire.Raw) error { panic("row") })
+			_ = c.RunEach(deadline(t), time.Minute, 2, numbers, func(int, wire.Raw) error { panic("row") }, nil)
 		})
 		require.False(t, c.watching.under)
 		require.False(t, c.IsValid())

@@ -67,14 +67,14 @@ func (c *conn) RunDirect(ctx context.Context, limit time.Duration, query string,
 func (c *conn) Prepares() bool { return c.direct != nil && c.direct.Prepares() }
 
 // RunEach implements wire.Direct, if the connection in here does.
-func (c *conn) RunEach(ctx context.Context, limit time.Duration, n int, statement wire.Statement, each func(int, wire.Raw) error) error {
+func (c *conn) RunEach(ctx context.Context, limit time.Duration, n int, statement wire.Statement, each func(int, wire.Raw) error, changed []int64) error {
 	if c.direct == nil {
 		return driver.ErrSkip
 	}
 	if err := c.use(ctx); err != nil {
 		return err
 	}
-	return c.seen(c.direct.RunEach(ctx, limit, n, statement, each))
+	return c.seen(c.direct.RunEach(ctx, limit, n, statement, each, changed))
 }
 
 // CheckNamedValue implements driver.NamedValueChecker: what a driver takes as an argument, it takes here.

@@ -15,7 +15,7 @@ type Row struct {
 	Version int64
 	Guard   int64 // the version that a Save requires
 	Stored  any   // the guard in a table without a version: the payload as it was
-	Timeout int64 // the timeout as it was loaded, see SaveUnrenewed; 0: not known
+	Timeout int64 // the timeout as it was loaded, if it is likely to stay: see SaveUnrenewed; else 0
 	Values  []any // of the extra columns; on PostgreSQL elements of array literals, see Element
 }
 

@@ -36,6 +36,10 @@ type Set struct {
 	// Delete makes a live session a tombstone. Arguments: [version] id [application].
 	Delete string
 
+	unrenewed string // SaveUnrenewed without extra columns
+	// SaveUnrenewedFirst is to SaveUnrenewed what SaveFirst is to Save.
+	SaveUnrenewedFirst string
+
 	insert, save sync.Map // set of extra columns -> string
 }
 
@@ -46,8 +50,9 @@ func New(t *Table, p Policy) *Set {
 	s.Load = s.text(func(b *sql.Builder) { b.WriteString("SELECT " + columns + s.from()); s.whereLive(b) })
 	s.Fetch = s.fetch(columns)
 	if t.Dialect == dialect.Postgres && t.Types[Version] == "INT8" { // as connections send it
-		s.SaveFirst = s.saving(nil, " AND "+Patience)
+		s.SaveFirst, s.SaveUnrenewedFirst = s.saving(nil, " AND "+Patience), s.savingUnrenewed(nil, " AND "+Patience)
 	}
+	s.unrenewed = s.savingUnrenewed(nil, "")
 	s.Lock = s.Load
 	if t.Dialect != dialect.SQLite {
 		s.Lock += " FOR UPDATE"
@@ -276,6 +281,12 @@ func (s *Set) q(column string) string { return Quote(s.Table.Dialect, column) }
 func (s *Set) live() string { return s.q(Timeout) + " >= " + s.Table.Now() }
 
 func (s *Set) whereLive(b *sql.Builder) {
+	s.whereMine(b)
+	b.WriteString(" AND " + s.live())
+}
+
+// whereMine is the condition that says which row, of this application's.
+func (s *Set) whereMine(b *sql.Builder) {
 	b.WriteString(" WHERE " + s.q(ID) + " = ").Arg(placeholder)
 	if s.bytewise() {
 		// The id again as bytes: a table made by someone else may ignore case. The first comparison finds the row by its index.
@@ -284,7 +295,6 @@ func (s *Set) whereLive(b *sql.Builder) {
 	if s.Table.HasApplication {
 		b.WriteString(" AND " + s.q(Application) + " = ").Arg(placeholder)
 	}
-	b.WriteString(" AND " + s.live())
 }
 
 // guard compares the version or, in a table without one, the data: byte for byte, which on MySQL takes two conversions.
@@ -303,8 +313,10 @@ func (s *Set) guard(b *sql.Builder) {
 
 // target is the timeout below which a renewal is due.
 func (s *Set) target() string {
-	return s.capped(s.Table.Now() + " + " + itoa(s.Policy.Expiration))
+	return s.capped(s.uncapped())
 }
+
+func (s *Set) uncapped() string { return s.Table.Now() + " + " + itoa(s.Policy.Expiration) }
 
 // renewed is the timeout after a renewal: as it is while that is far enough ahead, so that PostgreSQL can keep the row's
 // index entries (a HOT update), and a touch interval beyond what is promised once it is not.

@@ -1,26 +1,67 @@
 package stmt
 
 import (
+	"time"
+
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 )
 
-// SQLite deletes and adds the index entries of every column that an UPDATE names, also if it stays what it was, and collects what RETURNING gives in a table
-// of its own. Most writes leave the timeout alone (see Policy.Touch). So SQLite is first given a statement for just those: it names neither, and is
-// for a row that still has the timeout it was loaded with. Where it finds none, the one that renews and answers follows, which alone tells why.
+// Most writes leave the timeout alone (see Policy.Touch), and need not be told what it is then. Where it is likely to stay, a statement for just that goes first:
+// it does not name the timeout, has no answer but how many rows it wrote, and is for a row that still has the timeout it was loaded with. Where it finds none,
+// the one that renews and answers follows, which alone tells why.
+//
+// SQLite deletes and adds the index entries of every column that an UPDATE names, also if it stays what it was, and collects what RETURNING gives in a table of
+// its own. So does PostgreSQL (PORTAL_ONE_RETURNING in src/backend/tcop/pquery.c), and it makes every function of a statement ready at each execution: a sixth
+// of what a save takes of its processors. On MySQL there is nothing to be had.
 
 // SaveUnrenewed is Save of a session whose timeout stays as it was loaded. Arguments: those of Save, and that timeout. It answers with how many rows it wrote. ""
 // where there is none.
 func (s *Set) SaveUnrenewed(columns []string) string {
+	if len(columns) == 0 || s.unrenewed == "" {
+		return s.unrenewed
+	}
+	return cached(&s.save, append([]string{"\x00unrenewed"}, columns...), func() string { return s.savingUnrenewed(columns, "") })
+}
+
+func (s *Set) savingUnrenewed(columns []string, condition string) string {
 	if !s.keeps() || s.Policy.Touch == 0 { // then a timeout hardly ever stays
 		return ""
 	}
-	return cached(&s.save, append([]string{"\x00unrenewed"}, columns...), func() string {
-		return s.text(func(b *sql.Builder) {
-			s.keeping(b, columns, true)
-			b.WriteString(" AND " + s.fresh())
-		})
+	return s.text(func(b *sql.Builder) {
+		s.keeping(b, columns)
+		if s.target() != s.uncapped() { // else what has so much time left is live
+			b.WriteString(" AND " + s.live())
+		}
+		b.WriteString(" AND ")
+		s.guard(b)
+		b.WriteString(" AND " + s.q(Timeout) + " = ").Arg(placeholder)
+		b.WriteString(" AND " + s.fresh() + condition)
 	})
+}
+
+// Staying is a session's timeout if it is likely to stay in a Save, by this machine's clock; else 0. The database's decides: here it is only about which statement
+// goes first.
+func (s *Set) Staying(timeout, created int64) int64 {
+	return s.staying(timeout, created, time.Now().Unix()+s.Policy.Expiration)
+}
+
+// Staying is Set's for a lifetime of the manager's.
+func (c Commits) Staying(timeout, created int64, l Lifetime) int64 {
+	if l.Slack == 0 {
+		return 0
+	}
+	return c.set.staying(timeout, created, time.Now().Unix()+l.Seconds-l.Slack)
+}
+
+func (s *Set) staying(timeout, created, target int64) int64 {
+	if s.Policy.MaxLifetime > 0 && s.Table.HasCreated {
+		target = min(target, created+s.Policy.MaxLifetime)
+	}
+	if timeout < target {
+		return 0
+	}
+	return timeout
 }
 
 // LoneSaveUnrenewedArgs appends the arguments of SaveUnrenewed. All but the last are those of Save.
@@ -38,7 +79,13 @@ func (c Commits) UpdateUnrenewed(columns []string, guarded bool) string {
 		return ""
 	}
 	return c.cached(kind, columns, func(b *sql.Builder) {
-		s.keeping(b, columns, guarded)
+		s.keeping(b, columns)
+		b.WriteString(" AND " + s.live())
+		if guarded {
+			b.WriteString(" AND ")
+			s.guard(b)
+		}
+		b.WriteString(" AND " + s.q(Timeout) + " = ").Arg(placeholder)
 		b.WriteString(" AND ")
 		s.within(b)
 	})
@@ -56,19 +103,17 @@ func (c Commits) UpdateUnrenewedArgs(args []any, r *Row, l Lifetime, guarded boo
 }
 
 // keeps tells whether there are such statements. Without a version nothing tells, where a row was written that was not counted (of a view), that it was.
-func (s *Set) keeps() bool { return s.Table.Dialect == dialect.SQLite && s.Table.HasVersion }
+func (s *Set) keeps() bool {
+	t := s.Table
+	return t.HasVersion && (t.Dialect == dialect.SQLite || t.Dialect == dialect.Postgres && t.Types[Version] == "INT8" && t.Types[Timeout] == "INT8")
+}
 
-// keeping writes data, version and columns of a live session that has the timeout given.
-func (s *Set) keeping(b *sql.Builder, columns []string, guarded bool) {
+// keeping writes data, version and columns of a session.
+func (s *Set) keeping(b *sql.Builder, columns []string) {
 	b.WriteString("UPDATE " + s.Table.Ident() + " SET " + s.q(Data) + " = ").Arg(placeholder)
 	b.WriteString(", " + s.q(Version) + " = ").Arg(placeholder)
 	for _, c := range columns {
 		b.WriteString(", " + s.q(c) + " = ").Arg(placeholder)
 	}
-	s.whereLive(b)
-	if guarded {
-		b.WriteString(" AND ")
-		s.guard(b)
-	}
-	b.WriteString(" AND " + s.q(Timeout) + " = ").Arg(placeholder)
+	s.whereMine(b)
 }

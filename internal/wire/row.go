@@ -39,7 +39,7 @@ type Direct interface {
 	RunDirect(ctx context.Context, limit time.Duration, text string, args []any, each func(Raw) error) (int64, error)
 	Prepares() bool // whether it prepares statements and sends them by name; false: RunEach gives driver.ErrSkip
 	// RunEach runs n statements: see Pool.Each. driver.ErrSkip: none was sent, they can't be.
-	RunEach(ctx context.Context, limit time.Duration, n int, statement Statement, each func(int, Raw) error) error
+	RunEach(ctx context.Context, limit time.Duration, n int, statement Statement, each func(int, Raw) error, changed []int64) error
 }
 
 // From is the row without its first columns.

@@ -56,9 +56,9 @@ func (p *Pool) Query(ctx context.Context, text string, args []any, each func(Row
 }
 
 // Each runs n statements in one trip ("pipelining"): all are sent in one piece, and the server works on one after the other, in one transaction. Rows come
-// with the number of their statement. Nothing is read before all is written, so either the arguments of all together or their rows must be a few kilobytes
+// with the number of their statement, and how many each changed goes into changed, unless that is nil. Nothing is read before all is written, so either the arguments of all together or their rows must be a few kilobytes
 // at most. Where the driver can't do that the error is driver.ErrSkip.
-func (p *Pool) Each(ctx context.Context, n int, statement Statement, each func(int, Row) error) error {
+func (p *Pool) Each(ctx context.Context, n int, statement Statement, each func(int, Row) error, changed []int64) error {
 	if !p.prepares.Load() { // known before a connection is taken, or to fall back would be to wait for one twice
 		return driver.ErrSkip
 	}
@@ -69,7 +69,7 @@ func (p *Pool) Each(ctx context.Context, n int, statement Statement, each func(i
 		if c.direct == nil {
 			return driver.ErrSkip
 		}
-		return c.direct.RunEach(ctx, c.limit, n, statement, func(i int, r Raw) error { return each(i, Row{raw: r}) })
+		return c.direct.RunEach(ctx, c.limit, n, statement, func(i int, r Raw) error { return each(i, Row{raw: r}) }, changed)
 	})
 }
 

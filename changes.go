@@ -79,10 +79,6 @@ func (w *writing) run(ctx context.Context, q wire.Querier, set *stmt.Set) error 
 			return w.event.fill(set, row, 1)
 		})
 	}
-	if wrote, err := w.unrenewed.run(ctx, q); wrote || err != nil {
-		w.ok, w.timeout = wrote, w.unrenewed.timeout
-		return err
-	}
 	if w.rows {
 		return q.Query(ctx, w.text, w.args, func(row wire.Row) (err error) {
 			w.ok = true
@@ -91,7 +87,7 @@ func (w *writing) run(ctx context.Context, q wire.Querier, set *stmt.Set) error 
 		})
 	}
 	n, err := exec(ctx, q, w.text, w.args)
-	w.ok = n > 0
+	w.ok, w.timeout = n > 0, w.row.Timeout
 	return err
 }
 
@@ -212,54 +208,36 @@ func (l *lanes) runSave(many *stmt.Many, columns int) func(context.Context, *bat
 }
 
 // saveEach runs Save once for each session, in one trip, and in one transaction unless a pooler makes several of it: for a few of them that costs the server
-// less than one statement over arrays. What was not written by the statement that does not renew is sent again. The error is driver.ErrSkip if there are too
-// many, or it can't be done.
+// less than one statement over arrays. The error is driver.ErrSkip if there are too many, or it can't be done.
 func (l *lanes) saveEach(ctx context.Context, unique []*batch.Call[writing]) error {
 	if !l.pipelines() || len(unique) > l.store.pipelined {
 		return driver.ErrSkip
 	}
-	left, err := l.saveTrip(ctx, unique, l.set.SaveUnrenewed(nil) != "")
-	if err == nil && len(left) > 0 {
-		_, err = l.saveTrip(ctx, left, false)
-	}
-	return err
-}
-
-// saveTrip gives back those that were to be written unrenewed, and were not.
-func (l *lanes) saveTrip(ctx context.Context, calls []*batch.Call[writing], unrenewed bool) (left []*batch.Call[writing], err error) {
-	pool, wrote := l.store.db.(*wire.Pool), make([]int64, len(calls))
-	err = pool.Each(ctx, len(calls), func(i int, args []any) (string, []any) {
-		w := &calls[i].Val
-		first, later := l.set.SaveFirst, l.set.Save(nil)
-		if unrenewed && w.row.Timeout > 0 {
-			first, later = l.set.SaveUnrenewedFirst, l.set.SaveUnrenewed(nil)
-			args = l.set.LoneSaveUnrenewedArgs(args, &w.row, &l.store.cfg.Application)
-		} else {
-			args = l.set.LoneSaveArgs(args, &w.row, &l.store.cfg.Application)
-		}
-		if i == 0 {
-			return first, args
-		}
-		return later, args
-	}, func(i int, row wire.Row) (err error) {
-		w := &calls[i].Val
-		w.ok = true
-		w.timeout, err = row.Int(0)
-		return err
-	}, wrote)
-	if err != nil {
-		return nil, err
-	}
-	for i, c := range calls {
-		switch w := &c.Val; {
-		case !unrenewed || w.row.Timeout <= 0: // its row has told
-		case wrote[i] > 0:
-			w.ok, w.timeout = true, w.row.Timeout
+	changed := make([]int64, len(unique))
+	err := l.store.db.(*wire.Pool).Each(ctx, len(unique), func(i int, args []any) (text string, _ []any) {
+		row := &unique[i].Val.row
+		text, args, _ = saving.lone(l.set, nil, args, row, &l.store.cfg.Application)
+		switch {
+		case i > 0:
+		case row.Timeout > 0:
+			text = l.set.SaveUnrenewedFirst
 		default:
-			left = append(left, c)
+			text = l.set.SaveFirst
+		}
+		return text, args
+	}, func(i int, row wire.Row) (err error) {
+		unique[i].Val.timeout, err = row.Int(0)
+		return err
+	}, changed)
+	if err != nil {
+		return err
+	}
+	for i, c := range unique {
+		if c.Val.ok = changed[i] > 0; c.Val.ok && c.Val.row.Timeout > 0 {
+			c.Val.timeout = c.Val.row.Timeout
 		}
 	}
-	return left, nil
+	return nil
 }
 
 func (l *lanes) runTouch(ctx context.Context, _ *batch.Lane[writing], calls []*batch.Call[writing]) error {

@@ -299,14 +299,20 @@ func (l *lone) answer(ctx context.Context, q wire.Querier, set *stmt.Set, text s
 		timeout, err := res.LastInsertId()
 		return timeout, err == nil && timeout > 0, err
 	}
-	if wrote, err := l.unrenewed.run(ctx, q); wrote || err != nil {
-		return l.unrenewed.timeout, wrote, err
-	}
 	err := l.query(ctx, q, text)
 	if errors.Is(err, ErrNotFound) {
 		return 0, false, nil
 	}
 	return l.number, err == nil, err
+}
+
+// change runs a write that answers with a row, or else with how many it wrote: then the timeout is what it was loaded as.
+func (l *lone) change(ctx context.Context, q wire.Querier, set *stmt.Set, text string, answers bool) (timeout int64, ok bool, err error) {
+	if answers {
+		return l.answer(ctx, q, set, text)
+	}
+	n, err := exec(ctx, q, text, l.args)
+	return l.row.Timeout, n > 0, err
 }
 
 // write is where every change goes through: at once or, on SQLite, when the writer before has finished.

@@ -11,9 +11,8 @@ import (
 
 // lone is a statement that finds, or changes, one row: what it takes and where its answer goes, in one piece that is used again.
 type lone struct {
-	args      []any
-	row       stmt.Row  // what args point to
-	unrenewed unrenewed // goes before it
+	args []any
+	row  stmt.Row // what args point to
 
 	set    *stmt.Set
 	sess   *Session // the row is a whole session
@@ -36,8 +35,7 @@ func newLone() *lone { return lones.Get().(*lone) }
 
 func (l *lone) release() {
 	clear(l.args)
-	clear(l.unrenewed.args)
-	*l = lone{args: l.args[:0], unrenewed: unrenewed{args: l.unrenewed.args[:0]}, each: l.each}
+	*l = lone{args: l.args[:0], each: l.each}
 	lones.Put(l)
 }
 

@@ -156,44 +156,48 @@ func (p *put) update(ctx context.Context, set *stmt.Set, names []string, row stm
 			row.Stored = p.loaded.stored
 		}
 	}
-	var keep string
+	life := set.Over(p.lifetime)
 	if p.loaded != nil {
-		row.Timeout = set.Commits().Staying(p.loaded.timeout, p.loaded.created, set.Over(p.lifetime))
+		row.Timeout = set.Commits().Staying(p.loaded.timeout, p.loaded.created, life)
 	}
-	if row.Timeout > 0 {
-		keep = set.Commits().UpdateUnrenewed(names, p.guarded)
-	}
-	timeout, ok, err := p.send(ctx, set, names, row, nil, a, set.Commits().Update(names, p.guarded), func(row *stmt.Row) ([]any, unrenewed) {
-		life, k := set.Over(p.lifetime), unrenewed{}
-		if keep != "" {
-			k = unrenewed{keep, set.Commits().UpdateUnrenewedArgs(nil, row, life, p.guarded, &s.cfg.Application), row.Timeout}
+	for {
+		timeout, ok, err := p.send(ctx, set, names, row, nil, a, func(row *stmt.Row) (string, []any, bool) {
+			if row.Timeout > 0 {
+				return set.Commits().UpdateUnrenewed(names, p.guarded), set.Commits().UpdateUnrenewedArgs(nil, row, life, p.guarded, &s.cfg.Application), false
+			}
+			return set.Commits().Update(names, p.guarded), set.Commits().UpdateArgs(nil, row, life, p.guarded, &s.cfg.Application), true
+		})
+		switch {
+		case err != nil || ok:
+			return timeout, err
+		case !p.guarded && row.Timeout == 0:
+			return 0, ErrNotFound
+		case !p.guarded:
+			row.Timeout = 0 // it is to be renewed, or gone
+			continue
 		}
-		return set.Commits().UpdateArgs(nil, row, life, p.guarded, &s.cfg.Application), k
-	})
-	if err != nil || ok {
-		return timeout, err
+		now, err := s.checkOn(ctx, s.db, set, p.ref)
+		switch {
+		case err != nil:
+			return 0, &undone{err}
+		case set.Table.HasVersion && now.version == p.version:
+			return now.timeout, nil // the version is random: an attempt wrote it whose answer did not tell
+		case row.Timeout > 0 && now.version == row.Guard:
+			row.Timeout = 0
+		case a.unsure:
+			return 0, a.unknown("the session was changed again since")
+		default:
+			return 0, ErrConflict
+		}
 	}
-	if !p.guarded {
-		return 0, ErrNotFound
-	}
-	now, err := s.checkOn(ctx, s.db, set, p.ref)
-	switch {
-	case err != nil:
-		return 0, &undone{err}
-	case set.Table.HasVersion && now.version == p.version:
-		return now.timeout, nil // the version is random: an attempt wrote it whose answer did not tell
-	case a.unsure:
-		return 0, a.unknown("the session was changed again since")
-	}
-	return 0, ErrConflict
 }
 
 // insert writes a session that is new.
 func (p *put) insert(ctx context.Context, set *stmt.Set, names []string, row stmt.Row, a attempt) (int64, error) {
 	s := p.store
 	e := s.creation(row.Key, p.sess.staged)
-	timeout, ok, err := p.send(ctx, set, names, row, e, a, set.Commits().Insert(names), func(row *stmt.Row) ([]any, unrenewed) {
-		return set.Commits().InsertArgs(nil, row, set.Over(p.lifetime), &s.cfg.Application), unrenewed{}
+	timeout, ok, err := p.send(ctx, set, names, row, e, a, func(row *stmt.Row) (string, []any, bool) {
+		return set.Commits().Insert(names), set.Commits().InsertArgs(nil, row, set.Over(p.lifetime), &s.cfg.Application), true
 	})
 	duplicate := err != nil && set.Table.Dialect == dialect.MySQL && fault.Of(err) == fault.Duplicate
 	if err != nil && !duplicate {
@@ -226,14 +230,17 @@ func (p *put) insert(ctx context.Context, set *stmt.Set, names []string, row stm
 }
 
 // send sends a statement for one row: in SQLite's next transaction, or by itself.
-func (p *put) send(ctx context.Context, set *stmt.Set, names []string, row stmt.Row, e *Event, a attempt, text string, args func(*stmt.Row) ([]any, unrenewed)) (timeout int64, ok bool, err error) {
+func (p *put) send(ctx context.Context, set *stmt.Set, names []string, row stmt.Row, e *Event, a attempt, statement func(*stmt.Row) (text string, args []any, answers bool)) (timeout int64, ok bool, err error) {
 	s := p.store
 	lone := func() error {
 		one := newLone()
 		defer one.release()
-		one.args, one.unrenewed = args(&row)
+		one.row = row
+		var text string
+		var answers bool
+		text, one.args, answers = statement(&one.row)
 		err := s.write(ctx, func() (err error) {
-			timeout, ok, err = one.answer(ctx, s.db, set, text)
+			timeout, ok, err = one.change(ctx, s.db, set, text, answers)
 			return err
 		})
 		if err == nil && ok {
@@ -247,8 +254,8 @@ func (p *put) send(ctx context.Context, set *stmt.Set, names []string, row stmt.
 		err = lone()
 		return timeout, ok, err
 	}
-	w := writing{row: own, event: e, text: text, rows: true}
-	w.args, w.unrenewed = args(&own)
+	w := writing{row: own, event: e}
+	w.text, w.args, w.rows = statement(&own)
 	w, batched, err := ride(ctx, l.write, w, size(row), lone)
 	if batched {
 		s.batched(ctx)

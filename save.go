@@ -73,39 +73,48 @@ func (s *Store) saveOn(ctx context.Context, tx wire.Querier, set *stmt.Set, sess
 	if err != nil {
 		return err
 	}
-	row := stmt.Row{Key: sess.ref.key, Text: text, Version: version, Guard: sess.version, Timeout: set.Staying(sess.timeout, sess.created), Values: values}
+	row := stmt.Row{Key: sess.ref.key, Text: text, Version: version, Guard: sess.version, Values: values}
 	if !sess.null {
 		row.Stored = sess.stored
 	}
-	var timeout int64
-	var ok bool
-	if tx != nil {
-		l := newLone()
-		defer l.release()
-		l.args = set.LoneSaveArgs(l.args, &row, &s.cfg.Application)
-		timeout, ok, err = l.answer(ctx, tx, set, set.Save(names))
-	} else {
-		timeout, ok, err = s.put(ctx, set, names, row, a)
+	if tx == nil {
+		row.Timeout = set.Staying(sess.timeout, sess.created)
 	}
-	if err != nil {
-		return err
-	}
-	if !ok {
-		now, err := s.checkOn(ctx, tx, set, sess.ref)
-		switch {
-		case err != nil:
-			return &undone{err} // ErrNotFound among them; this attempt wrote nothing
-		case set.Table.HasVersion && now.version == version:
-			// The version is random: an attempt wrote it that lost its answer, or a batch that failed where a trip is not one transaction (some poolers
-			// and relatives of PostgreSQL end one with each statement).
-			timeout = now.timeout
-		case a.unsure:
-			return a.unknown("the session was changed again since")
-		default:
-			return ErrConflict
+	for {
+		timeout, ok, err := s.saveRow(ctx, tx, set, names, row, a)
+		if err != nil {
+			return err
 		}
+		if !ok {
+			now, err := s.checkOn(ctx, tx, set, sess.ref)
+			switch {
+			case err != nil:
+				return &undone{err} // ErrNotFound among them; this attempt wrote nothing
+			case set.Table.HasVersion && now.version == version:
+				// The version is random: an attempt wrote it that lost its answer, or a batch that failed where a trip is not one transaction (some poolers
+				// and relatives of PostgreSQL end one with each statement).
+				timeout = now.timeout
+			case row.Timeout > 0 && now.version == row.Guard:
+				row.Timeout = 0 // its renewal is due after all, or someone else renewed it
+				continue
+			case a.unsure:
+				return a.unknown("the session was changed again since")
+			default:
+				return ErrConflict
+			}
+		}
+		sess.staged = staged
+		sess.written(set, text, version, timeout)
+		return nil
 	}
-	sess.staged = staged
-	sess.written(set, text, version, timeout)
-	return nil
+}
+
+func (s *Store) saveRow(ctx context.Context, tx wire.Querier, set *stmt.Set, names []string, row stmt.Row, a attempt) (timeout int64, ok bool, err error) {
+	if tx == nil {
+		return s.put(ctx, set, names, row, a)
+	}
+	l := newLone()
+	defer l.release()
+	l.args = set.LoneSaveArgs(l.args, &row, &s.cfg.Application)
+	return l.answer(ctx, tx, set, set.Save(names))
 }

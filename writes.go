@@ -10,17 +10,15 @@ import (
 
 	"github.com/entsession/entsession/internal/batch"
 	"github.com/entsession/entsession/internal/stmt"
-	"github.com/entsession/entsession/internal/wire"
 )
 
 // writing is a call that changes one session.
 type writing struct {
 	row stmt.Row // PostgreSQL, MySQL
 
-	text      string // SQLite: the statement
-	args      []any
-	rows      bool // it answers with a row
-	unrenewed unrenewed
+	text string // SQLite: the statement
+	args []any
+	rows bool // it answers with a row
 
 	event *Event // to be told of once it is committed; nil: none
 
@@ -89,6 +87,9 @@ func (k kind) lone(set *stmt.Set, names []string, args []any, row *stmt.Row, app
 	case inserting:
 		return set.Insert(names), set.LoneInsertArgs(args, row, application), true
 	case saving:
+		if row.Timeout > 0 {
+			return set.SaveUnrenewed(names), set.LoneSaveUnrenewedArgs(args, row, application), false
+		}
 		return set.Save(names), set.LoneSaveArgs(args, row, application), true
 	case touching:
 		return set.Touch, set.Key(args, &row.Key, application), false
@@ -108,18 +109,12 @@ func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch
 		var text string
 		var answers bool
 		text, one.args, answers = k.lone(set, names, one.args, &one.row, &s.cfg.Application)
-		one.unrenewed = k.unrenewed(set, names, one.unrenewed.args, &one.row, &s.cfg.Application)
 		err := s.write(ctx, func() (err error) {
-			switch {
-			case answers:
-				timeout, ok, err = one.answer(ctx, s.db, set, text)
-				return err
-			case e != nil:
+			if e != nil && k == deleting {
 				ok, err = s.removeTelling(ctx, set, one, text, e)
 				return err
 			}
-			n, err := exec(ctx, s.db, text, one.args)
-			ok = n > 0
+			timeout, ok, err = one.change(ctx, s.db, set, text, answers)
 			return err
 		})
 		if err == nil && (ok || k == inserting) {
@@ -138,7 +133,6 @@ func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch
 	if lane == l.write {
 		own := w.row // the arguments point into it
 		w.text, w.args, w.rows = k.lone(set, names, nil, &own, &s.cfg.Application)
-		w.unrenewed = k.unrenewed(set, names, nil, &own, &s.cfg.Application)
 	}
 	w, batched, err := ride(ctx, lane, w, size(row), lone)
 	if batched {
@@ -146,34 +140,6 @@ func (s *Store) change(ctx context.Context, set *stmt.Set, l *lanes, lane *batch
 		return w.timeout, w.ok, err
 	}
 	return timeout, ok, err
-}
-
-// unrenewed is a statement that goes before another: it writes the row if its timeout stays as it was loaded. Without a text it is none.
-type unrenewed struct {
-	text    string
-	args    []any
-	timeout int64
-}
-
-// unrenewed gives that of a change, its arguments appended to args.
-func (k kind) unrenewed(set *stmt.Set, names []string, args []any, row *stmt.Row, application *string) unrenewed {
-	u := unrenewed{args: args, timeout: row.Timeout}
-	if k != saving || row.Timeout <= 0 {
-		return u
-	}
-	if u.text = set.SaveUnrenewed(names); u.text != "" {
-		u.args = set.LoneSaveUnrenewedArgs(args, row, application)
-	}
-	return u
-}
-
-// run tells whether it wrote the row.
-func (u *unrenewed) run(ctx context.Context, q wire.Querier) (bool, error) {
-	if u.text == "" {
-		return false, nil
-	}
-	n, err := exec(ctx, q, u.text, u.args)
-	return n > 0, err
 }
 
 // removeTelling runs a Delete that is to be told of.

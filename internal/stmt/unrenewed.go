@@ -43,12 +43,15 @@ func (s *Set) savingUnrenewed(columns []string, condition string) string {
 // Staying is a session's timeout if it is likely to stay in a Save, by this machine's clock; else 0. The database's decides: here it is only about which statement
 // goes first.
 func (s *Set) Staying(timeout, created int64) int64 {
+	if s.unrenewed == "" {
+		return 0
+	}
 	return s.staying(timeout, created, time.Now().Unix()+s.Policy.Expiration)
 }
 
 // Staying is Set's for a lifetime of the manager's.
 func (c Commits) Staying(timeout, created int64, l Lifetime) int64 {
-	if l.Slack == 0 {
+	if l.Slack == 0 || !c.set.keeps() {
 		return 0
 	}
 	return c.set.staying(timeout, created, time.Now().Unix()+l.Seconds-l.Slack)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"maps"
+	"strings"
 	"time"
 
 	"github.com/entsession/entsession/internal/batch"
@@ -66,4 +68,29 @@ func SaveTogether(ctx context.Context, s *Store, sessions map[string]*Session) (
 		}
 	}
 	return saved, each, err
+}
+
+// ByID are the statements that find rows by their ids, by name.
+func ByID(s *Store) map[string]string {
+	set := s.set.Load()
+	many, one := set.Together(), []string{"subject"}
+	out := map[string]string{
+		"Load": set.Load, "Fetch": set.Fetch, "Lock": set.Lock, "Check": set.Check, "Touch": set.Touch, "Delete": set.Delete, "Copy": set.Copy(set.Table.CopyColumns()),
+		"SaveFirst": set.SaveFirst, "SaveUnrenewedFirst": set.SaveUnrenewedFirst,
+		"LoadMany": many.Load.Text(2), "CheckMany": many.Check.Text(2), "TouchMany": many.Touch.Text(2), "DeleteMany": many.Delete.Text(2),
+		"Due": set.Commits().Due(),
+	}
+	for _, columns := range [][]string{nil, one} {
+		name := strings.Join(columns, " ")
+		if saves := set.SaveMany(columns); saves != nil {
+			out["SaveMany "+name] = saves.Text(2)
+		}
+		out["Save "+name], out["SaveUnrenewed "+name] = set.Save(columns), set.SaveUnrenewed(columns)
+		for _, guarded := range []bool{false, true} {
+			name := fmt.Sprint(name, " ", guarded)
+			out["Update "+name], out["UpdateUnrenewed "+name] = set.Commits().Update(columns, guarded), set.Commits().UpdateUnrenewed(columns, guarded)
+		}
+	}
+	maps.DeleteFunc(out, func(_, text string) bool { return text == "" })
+	return out
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -14,18 +15,36 @@ import (
 // ones are left to pgx, which forgets those that were not used for long.
 const maxPrepared = 200
 
+// A statement's plan is what the server knew of the table when it was prepared, and stays until it learns more, which may take its autovacuum a minute: of a new
+// table, that each batch had better read all of it. So a statement is prepared anew after firstPlan, and each time after that grows times as long, up to lastPlan.
+const (
+	firstPlan = time.Second
+	grows     = 8
+	lastPlan  = time.Hour
+)
+
 // prepared is a statement that the server knows.
 type prepared struct {
 	*pgconn.StatementDescription
 	fields  []pgconn.FieldDescription // of the answer
 	formats []int16                   // of its columns
+	lasts   time.Duration             // its plan
+	until   time.Time
 }
 
-// prepared prepares a statement at its first use. It is nil when that is up to pgx: the configuration wants statements to be sent in another way,
+// prepared prepares a statement at its first use, and when its plan is old. It is nil when that is up to pgx: the configuration wants statements to be sent in another way,
 // as some poolers need, or to be traced.
 func (c *conn) prepared(ctx context.Context, inner *pgx.Conn, text string) (*prepared, error) {
+	lasts, now := firstPlan, time.Now()
 	if p, ok := c.statements[text]; ok {
-		return p, nil
+		if now.Before(p.until) {
+			return p, nil
+		}
+		delete(c.statements, text)
+		if err := inner.Deallocate(ctx, text); err != nil {
+			return nil, err
+		}
+		lasts = min(p.lasts*grows, lastPlan)
 	}
 	if !c.connector.prepares || len(c.statements) >= maxPrepared {
 		return nil, nil
@@ -34,7 +53,7 @@ func (c *conn) prepared(ctx context.Context, inner *pgx.Conn, text string) (*pre
 	if err != nil {
 		return nil, err
 	}
-	p := &prepared{StatementDescription: described}
+	p := &prepared{StatementDescription: described, lasts: lasts, until: now.Add(lasts)}
 	for _, f := range described.Fields {
 		f.Format = formats[f.DataTypeOID]
 		p.fields, p.formats = append(p.fields, f), append(p.formats, f.Format)

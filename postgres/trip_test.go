@@ -170,3 +170,37 @@ func TestCount(t *testing.T) {
 		require.Equal(t, want, count([]byte(tag)), tag)
 	}
 }
+
+// TestPlannedAnew: a statement is prepared again when its plan is old, the older it is the more seldom.
+func TestPlannedAnew(t *testing.T) {
+	onTrip(t, func(t *testing.T, c *conn) {
+		const text = `SELECT prepare_time::text FROM pg_prepared_statements WHERE statement = $1::text`
+		run := func() (prepared string) {
+			t.Helper()
+			_, err := c.RunDirect(deadline(t), time.Minute, text, []any{text}, func(r wire.Raw) error {
+				prepared = string(r.Bytes(0))
+				return nil
+			})
+			require.NoError(t, err)
+			require.NotEmpty(t, prepared)
+			return prepared
+		}
+		each := func() {
+			statement := func(_ int, args []any) (string, []any) { return text, append(args, text) }
+			require.NoError(t, c.RunEach(deadline(t), time.Minute, 3, statement, func(int, wire.Raw) error { return nil }, nil))
+		}
+		last := run()
+		for _, lasts := range []time.Duration{time.Second, 8 * time.Second, 64 * time.Second, 512 * time.Second, time.Hour, time.Hour} {
+			p := c.statements[text]
+			require.Equal(t, lasts, p.lasts)
+			require.WithinDuration(t, time.Now().Add(lasts), p.until, 900*time.Millisecond)
+			require.Equal(t, last, run())
+			p.until = time.Now()
+			each()
+			require.NotSame(t, p, c.statements[text])
+			now := run()
+			require.NotEqual(t, last, now)
+			last = now
+		}
+	})
+}

@@ -197,14 +197,14 @@ func (s *Set) selector(application string, where []func(*sql.Selector)) *sql.Sel
 			sel.Where(sql.P(func(b *sql.Builder) { b.Wrap(func(b *sql.Builder) { b.Join(p) }) }))
 		}
 	}
-	plus := ""
-	if t.Dialect == dialect.SQLite {
-		// Without ANALYZE, which nobody runs, SQLite takes the two columns of the expiry's index for better than the one of the application's
-		// predicate, and reads every live session. What has a + finds no index (sqlite.org/optoverview.html).
-		plus = "+"
-	}
-	sel.Where(sql.P(func(b *sql.Builder) { b.WriteString(plus + s.live()) }))
+	// Statistics that are older than the expiry know of no live session; and without any, which nobody asks SQLite to make, it takes the two columns of the
+	// expiry's index for better than the one of the application's predicate. PostgreSQL may use it for the application alone.
+	sel.Where(sql.P(func(b *sql.Builder) { b.WriteString(s.unindexed(s.live())) }))
 	if t.HasApplication {
+		plus := ""
+		if t.Dialect == dialect.SQLite {
+			plus, _ = s.around()
+		}
 		sel.Where(sql.P(func(b *sql.Builder) { b.WriteString(plus + s.q(Application) + " = ").Arg(application) }))
 	}
 	return sel

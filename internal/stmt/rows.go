@@ -33,9 +33,9 @@ func (s *Set) SaveMany(columns []string) *Many {
 	for i, c := range columns {
 		set += ", " + s.q(c) + " = b.b" + strconv.Itoa(4+i)
 	}
-	where := " WHERE " + s.q(ID) + " = b.b0 AND " + s.live() + " AND " + s.q(Version) + " = b.b3"
+	where := " WHERE " + s.q(ID) + " = b.b0 AND " + s.unindexed(s.live()) + " AND " + s.q(Version) + " = b.b3"
 	if t.HasApplication {
-		where += " AND " + s.q(Application) + " = $" + strconv.Itoa(5+len(columns))
+		where += " AND " + s.unindexed(s.q(Application)+" = $"+strconv.Itoa(5+len(columns)))
 	}
 	return one(s.once("UPDATE " + t.Ident() + " SET " + set + " FROM " + s.unnest(columns, 4) + where + " AND " + Patience +
 		" RETURNING " + s.q(ID) + ", " + s.q(Timeout)))

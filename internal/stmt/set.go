@@ -282,7 +282,7 @@ func (s *Set) live() string { return s.q(Timeout) + " >= " + s.Table.Now() }
 
 func (s *Set) whereLive(b *sql.Builder) {
 	s.whereMine(b)
-	b.WriteString(" AND " + s.live())
+	b.WriteString(" AND " + s.unindexed(s.live()))
 }
 
 // whereMine is the condition that says which row, of this application's.
@@ -293,8 +293,28 @@ func (s *Set) whereMine(b *sql.Builder) {
 		b.WriteString(" AND CAST(" + s.q(ID) + " AS BINARY) = CAST(").Arg(placeholder).WriteString(" AS BINARY)")
 	}
 	if s.Table.HasApplication {
-		b.WriteString(" AND " + s.q(Application) + " = ").Arg(placeholder)
+		before, after := s.around()
+		b.WriteString(" AND " + before + s.q(Application) + " = ").Arg(placeholder).WriteString(after)
 	}
+}
+
+// unindexed is a condition on a column of a row that its id finds, written so that no index but the primary key's is of use. A planner that knows little of a
+// table, for it is new or has grown since it was looked at, may take the one on application and timeout to be as good, and read every live session with it.
+// On PostgreSQL it then does so for as long as the connection has the statement prepared.
+func (s *Set) unindexed(condition string) string {
+	before, after := s.around()
+	return before + condition + after
+}
+
+// around is what stands around such a condition.
+func (s *Set) around() (before, after string) {
+	switch s.Table.Dialect {
+	case dialect.Postgres:
+		return "(", ") IS TRUE"
+	case dialect.SQLite:
+		return "+", "" // sqlite.org/optoverview.html, "Disqualifying WHERE Clause Terms Using Unary-+"
+	}
+	return "", "" // MySQL takes the primary key wherever it is given
 }
 
 // guard compares the version or, in a table without one, the data: byte for byte, which on MySQL takes two conversions.

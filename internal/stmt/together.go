@@ -137,20 +137,19 @@ func (s *Set) many(head func(*sql.Builder), tail string) *Many {
 	text := s.text(func(b *sql.Builder) {
 		head(b)
 		b.WriteString(" WHERE " + s.q(ID))
-		plus := ""
 		switch s.Table.Dialect {
 		case dialect.Postgres:
 			b.WriteString(" = ANY(").Arg(placeholder).WriteString("::" + s.keyType() + "[])")
 		case dialect.SQLite:
 			b.WriteString(" IN (SELECT value FROM json_each(").Arg(placeholder).WriteString("))")
-			plus = "+" // no index but the primary key's is of use (sqlite.org/optoverview.html), and one on the timeout reads the whole table
 		default:
 			b.WriteString(" IN (" + mark + ")")
 		}
 		if s.Table.HasApplication {
-			b.WriteString(" AND " + plus + s.q(Application) + " = ").Arg(placeholder)
+			before, after := s.around()
+			b.WriteString(" AND " + before + s.q(Application) + " = ").Arg(placeholder).WriteString(after)
 		}
-		b.WriteString(" AND " + plus + s.live())
+		b.WriteString(" AND " + s.unindexed(s.live()))
 	}) + tail
 	before, after, ok := strings.Cut(text, mark)
 	if !ok {

@@ -31,12 +31,13 @@ func (s *Set) savingUnrenewed(columns []string, condition string) string {
 	return s.text(func(b *sql.Builder) {
 		s.keeping(b, columns)
 		if s.target() != s.uncapped() { // else what has so much time left is live
-			b.WriteString(" AND " + s.live())
+			b.WriteString(" AND " + s.unindexed(s.live()))
 		}
 		b.WriteString(" AND ")
 		s.guard(b)
-		b.WriteString(" AND " + s.q(Timeout) + " = ").Arg(placeholder)
-		b.WriteString(" AND " + s.fresh() + condition)
+		before, after := s.around()
+		b.WriteString(" AND " + before + s.q(Timeout) + " = ").Arg(placeholder).WriteString(after)
+		b.WriteString(" AND " + s.unindexed(s.fresh()) + condition)
 	})
 }
 
@@ -83,14 +84,15 @@ func (c Commits) UpdateUnrenewed(columns []string, guarded bool) string {
 	}
 	return c.cached(kind, columns, func(b *sql.Builder) {
 		s.keeping(b, columns)
-		b.WriteString(" AND " + s.live())
+		b.WriteString(" AND " + s.unindexed(s.live()))
 		if guarded {
 			b.WriteString(" AND ")
 			s.guard(b)
 		}
-		b.WriteString(" AND " + s.q(Timeout) + " = ").Arg(placeholder)
-		b.WriteString(" AND ")
+		before, after := s.around()
+		b.WriteString(" AND " + before + s.q(Timeout) + " = ").Arg(placeholder).WriteString(after + " AND " + before)
 		s.within(b)
+		b.WriteString(after)
 	})
 }
 

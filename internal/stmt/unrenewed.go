@@ -9,7 +9,7 @@ import (
 
 // Most writes leave the timeout alone (see Policy.Touch), and need not be told what it is then. Where it is likely to stay, a statement for just that goes first:
 // it does not name the timeout, has no answer but how many rows it wrote, and is for a row that still has the timeout it was loaded with. Where it finds none,
-// the one that renews and answers follows, which alone tells why.
+// the caller looks at the session, as for any write that changed nothing, and if that is still what it was, the statement that renews and answers follows.
 //
 // SQLite deletes and adds the index entries of every column that an UPDATE names, also if it stays what it was, and collects what RETURNING gives in a table of
 // its own. So does PostgreSQL (PORTAL_ONE_RETURNING in src/backend/tcop/pquery.c), and it makes every function of a statement ready at each execution: a sixth

@@ -105,3 +105,26 @@ func (e *commitEnv) plan(text string) string {
 	require.NoError(e, rows.Err())
 	return plan.String()
 }
+
+// TestTimeoutAsText: SQLite compares a column as what it was declared, and those conditions must too.
+func TestTimeoutAsText(t *testing.T) {
+	t.Parallel()
+	for _, alone := range []bool{true, false} {
+		t.Run(fmt.Sprintf("alone=%v", alone), func(t *testing.T) {
+			t.Parallel()
+			e := newCommitEnv(t, dbtest.Kinds(dbtest.SQLite)[0], alone)
+			e.exec("DROP TABLE sessions")
+			e.exec("CREATE TABLE sessions (id char(72) PRIMARY KEY, data text, timeout varchar(20) NOT NULL)")
+			e.store = e.open(nil)
+			s, err := e.store.Create(t.Context(), []byte("x"))
+			require.NoError(t, err)
+			require.Equal(t, "x", string(e.load(s.ID()).Data))
+			require.NoError(t, e.store.Delete(t.Context(), s.ID()))
+			_, err = e.store.Load(t.Context(), s.ID())
+			require.ErrorIs(t, err, entsession.ErrNotFound)
+			n, err := e.store.Count(t.Context())
+			require.NoError(t, err)
+			require.Zero(t, n)
+		})
+	}
+}

@@ -8,7 +8,7 @@ import (
 	"github.com/entsession/entsession/internal/wire"
 )
 
-// Save writes a session's Data, the columns staged on it and those given, and renews it, in one guarded statement. It
+// Save writes a session's Data, the columns staged on it and those given, and renews it, in one guarded write. It
 // keeps every other column. If nothing was changed and no renewal is due, it only makes sure that the session is still what it was. If someone else changed the session since it was loaded, it is ErrConflict and nothing is
 // written (see Update, which retries); if it is no longer live, ErrNotFound. On success the session is what the table
 // holds, and may be changed and saved again.

@@ -19,6 +19,7 @@ type conn struct {
 
 	// For the statements that RunDirect runs.
 	statements map[string]*prepared
+	replanned  bool    // one of them in this trip
 	buffer     *[]byte // the arguments of the statement under way, one after the other; nil: there is none
 	ends       []int
 	values     [][]byte

@@ -51,7 +51,7 @@ func (c *conn) run(inner *pgx.Conn, text string, args []any, each func(wire.Raw)
 	ctx := context.Background()
 	p, err := c.prepared(ctx, inner, text)
 	if err != nil {
-		return 0, c.notSent(err)
+		return 0, err
 	}
 	c.row.types = inner.TypeMap()
 	defer c.forget()
@@ -85,7 +85,7 @@ func (c *conn) runEach(inner *pgx.Conn, n int, statement wire.Statement, each fu
 		p, err := c.prepared(context.Background(), inner, text) // as in run
 		switch {
 		case err != nil:
-			return c.notSent(err)
+			return err
 		case p == nil || !c.encode(p.ParamOIDs, c.args):
 			return driver.ErrSkip
 		}

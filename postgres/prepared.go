@@ -37,12 +37,14 @@ type prepared struct {
 func (c *conn) prepared(ctx context.Context, inner *pgx.Conn, text string) (*prepared, error) {
 	lasts, now := firstPlan, time.Now()
 	if p, ok := c.statements[text]; ok {
-		if now.Before(p.until) {
+		if c.replanned || now.Before(p.until) { // one in a trip is enough
 			return p, nil
 		}
+		c.replanned = true
 		delete(c.statements, text)
 		if err := inner.Deallocate(ctx, text); err != nil {
-			return nil, err
+			c.abandon(inner.PgConn()) // pgx may not have read all of the answer
+			return nil, c.unprepared(err)
 		}
 		lasts = min(p.lasts*grows, lastPlan)
 	}
@@ -51,7 +53,7 @@ func (c *conn) prepared(ctx context.Context, inner *pgx.Conn, text string) (*pre
 	}
 	described, err := inner.Prepare(ctx, text, text)
 	if err != nil {
-		return nil, err
+		return nil, c.unprepared(err)
 	}
 	p := &prepared{StatementDescription: described, lasts: lasts, until: now.Add(lasts)}
 	for _, f := range described.Fields {
@@ -63,6 +65,14 @@ func (c *conn) prepared(ctx context.Context, inner *pgx.Conn, text string) (*pre
 	}
 	c.statements[text] = p
 	return p, nil
+}
+
+// unprepared is the error of a statement of which nothing was sent, for it could not be prepared: should it be a write, it has not happened.
+func (c *conn) unprepared(err error) error {
+	if c.Conn.Conn().IsClosed() && !c.watching.interrupted() {
+		return unsent{err}
+	}
+	return c.notSent(err)
 }
 
 // buffers are for the arguments of statements under way, and for the messages with them.
@@ -173,7 +183,7 @@ func appendArray(b []byte, element uint32, n int) []byte {
 
 // forget lets go of a statement's arguments and rows, which may be secrets.
 func (c *conn) forget() {
-	c.row.fields, c.row.values = nil, nil
+	c.row.fields, c.row.values, c.replanned = nil, nil, false
 	clear(c.added)
 	c.added = c.added[:0]
 	clear(c.values)

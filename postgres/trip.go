@@ -128,7 +128,8 @@ func (c *conn) trip(pc *pgconn.PgConn, one func(wire.Raw) error, many func(int, 
 			if ready = m.TxStatus == 'I' || pc.TxStatus() != 'I'; !ready {
 				fail(errors.New("the statement left a transaction open"))
 			}
-			if done != n {
+			if done != n && err == nil {
+				ready = false // whose answers those were is not known
 				fail(fmt.Errorf("%d answers came to %d statements: %w", done, n, errBroke))
 			}
 			if err != nil {

@@ -189,6 +189,20 @@ func TestPlannedAnew(t *testing.T) {
 			statement := func(_ int, args []any) (string, []any) { return text, append(args, text) }
 			require.NoError(t, c.RunEach(deadline(t), time.Minute, 3, statement, func(int, wire.Raw) error { return nil }, nil))
 		}
+		_ = run()
+		require.NoError(t, c.do(t, `SELECT 1`))
+		for _, p := range c.statements {
+			p.until = time.Now()
+		}
+		require.NoError(t, c.RunEach(deadline(t), time.Minute, 2, func(i int, args []any) (string, []any) {
+			if i == 0 {
+				return `SELECT 1`, args
+			}
+			return text, append(args, text)
+		}, func(int, wire.Raw) error { return nil }, nil))
+		require.Equal(t, []time.Duration{8 * time.Second, time.Second}, []time.Duration{c.statements[`SELECT 1`].lasts, c.statements[text].lasts}, "one in a trip")
+		delete(c.statements, text)
+
 		last := run()
 		for _, lasts := range []time.Duration{time.Second, 8 * time.Second, 64 * time.Second, 512 * time.Second, time.Hour, time.Hour} {
 			p := c.statements[text]
@@ -202,5 +216,13 @@ func TestPlannedAnew(t *testing.T) {
 			require.NotEqual(t, last, now)
 			last = now
 		}
+
+		// A write whose connection turns out to be broken then has not happened.
+		ended := errors.Join(c.do(t, `SELECT 1`), c.Conn.Conn().PgConn().Conn().SetDeadline(time.Unix(1, 0)))
+		require.NoError(t, ended)
+		c.statements[text].until = time.Now()
+		_, err := c.RunDirect(deadline(t), time.Minute, text, []any{text}, nil)
+		require.Equal(t, fault.NotSent, fault.Of(err), "%v", err)
+		require.False(t, c.IsValid())
 	})
 }

@@ -95,6 +95,13 @@ func (c *conn) interrupt(n uint64, reason error) {
 	_ = c.Conn.Conn().PgConn().Conn().SetDeadline(time.Unix(1, 0))
 }
 
+// interrupted tells whether the statement under way was.
+func (w *watch) interrupted() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.reason != nil
+}
+
 // done leaves nothing behind that would hit the next statement. It gives the reason why this one was ended, or nil.
 func (w *watch) done() error {
 	w.mu.Lock()

@@ -197,15 +197,17 @@ func (s *Set) selector(application string, where []func(*sql.Selector)) *sql.Sel
 			sel.Where(sql.P(func(b *sql.Builder) { b.Wrap(func(b *sql.Builder) { b.Join(p) }) }))
 		}
 	}
-	// Statistics that are older than the expiry know of no live session; and without any, which nobody asks SQLite to make, it takes the two columns of the
-	// expiry's index for better than the one of the application's predicate. PostgreSQL may use it for the application alone.
+	// Statistics that are older than the expiry know of no live session. And without any, which nobody asks it to make, SQLite takes the two columns of the
+	// expiry's index for better than the one of the application's predicate; PostgreSQL may use it for the application alone.
 	sel.Where(sql.P(func(b *sql.Builder) { b.WriteString(s.unindexed(s.live())) }))
 	if t.HasApplication {
-		plus := ""
+		before, after := "", ""
 		if t.Dialect == dialect.SQLite {
-			plus, _ = s.around()
+			before, after = s.around()
 		}
-		sel.Where(sql.P(func(b *sql.Builder) { b.WriteString(plus + s.q(Application) + " = ").Arg(application) }))
+		sel.Where(sql.P(func(b *sql.Builder) {
+			b.WriteString(before + s.q(Application) + " = ").Arg(application).WriteString(after)
+		}))
 	}
 	return sel
 }

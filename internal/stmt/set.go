@@ -300,7 +300,7 @@ func (s *Set) whereMine(b *sql.Builder) {
 
 // unindexed is a condition on a column of a row that its id finds, written so that no index but the primary key's is of use. A planner that knows little of a
 // table, for it is new or has grown since it was looked at, may take the one on application and timeout to be as good, and read every live session with it.
-// On PostgreSQL it then does so for as long as the connection has the statement prepared.
+// On PostgreSQL it then does so for as long as the connection has the statement prepared. MySQL takes the primary key wherever it is given.
 func (s *Set) unindexed(condition string) string {
 	before, after := s.around()
 	return before + condition + after
@@ -308,13 +308,10 @@ func (s *Set) unindexed(condition string) string {
 
 // around is what stands around such a condition.
 func (s *Set) around() (before, after string) {
-	switch s.Table.Dialect {
-	case dialect.Postgres:
-		return "(", ") IS TRUE"
-	case dialect.SQLite:
-		return "+", "" // sqlite.org/optoverview.html, "Disqualifying WHERE Clause Terms Using Unary-+"
+	if s.Table.Dialect == dialect.MySQL {
+		return "", ""
 	}
-	return "", "" // MySQL takes the primary key wherever it is given
+	return "(", ") IS TRUE"
 }
 
 // guard compares the version or, in a table without one, the data: byte for byte, which on MySQL takes two conversions.

@@ -11,9 +11,9 @@ import (
 // it does not name the timeout, has no answer but how many rows it wrote, and is for a row that still has the timeout it was loaded with. Where it finds none,
 // the caller looks at the session, as for any write that changed nothing, and if that is still what it was, the statement that renews and answers follows.
 //
-// SQLite deletes and adds the index entries of every column that an UPDATE names, also if it stays what it was, and collects what RETURNING gives in a table of
-// its own. So does PostgreSQL (PORTAL_ONE_RETURNING in src/backend/tcop/pquery.c), and it makes every function of a statement ready at each execution: a sixth
-// of what a save takes of its processors. On MySQL there is nothing to be had.
+// SQLite deletes and adds the index entries of every column that an UPDATE names, also if it stays what it was. Both SQLite and PostgreSQL collect what RETURNING gives
+// in a table of its own (PORTAL_ONE_RETURNING in PostgreSQL's src/backend/tcop/pquery.c), and PostgreSQL makes every function of a statement ready at each execution:
+// together a sixth of what a save takes of its processors. On MySQL there is nothing to be had.
 
 // SaveUnrenewed is Save of a session whose timeout stays as it was loaded. Arguments: those of Save, and that timeout. It answers with how many rows it wrote. ""
 // where there is none.
@@ -55,7 +55,11 @@ func (c Commits) Staying(timeout, created int64, l Lifetime) int64 {
 	if l.Slack == 0 || !c.set.keeps() {
 		return 0
 	}
-	return c.set.staying(timeout, created, time.Now().Unix()+l.Seconds-l.Slack)
+	now := time.Now().Unix()
+	if timeout > now+l.Seconds+1 { // it was to live longer
+		return 0
+	}
+	return c.set.staying(timeout, created, now+l.Seconds-l.Slack)
 }
 
 func (s *Set) staying(timeout, created, target int64) int64 {
